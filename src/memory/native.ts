@@ -1,0 +1,131 @@
+/**
+ * The one typed door to the addon (build/Release/bridgeport.node). Only `memory` and `port` may open it.
+ *
+ * Cold calls throw an Error with `code`, `syscall` and the `path` or `interface` it was about. Hot calls take small
+ * integers (descriptors and byte offsets into the arena bound to the calling thread), return a count or a negative
+ * errno, and neither allocate nor throw.
+ */
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** An error of a cold call: what the kernel said, during which call, about what. */
+export interface NativeError extends Error {
+  code: string
+  syscall: string
+  path?: string
+  interface?: string
+}
+
+/** A TUN/TAP device to create. `netns` is a namespace file, '' the daemon's own namespace. */
+export interface DeviceOptions {
+  kind: 'tap' | 'tun'
+  ifname: string
+  netns: string
+  queues: number
+  offload: boolean
+  persist: boolean
+  /** uid that may open a persistent device, -1 for root only */
+  owner: number
+  alias: string
+}
+
+/** What was created: one descriptor per queue, the granted TUN_F_ mask. A persistent device's descriptors are closed again and `fds` is empty. */
+export interface Device {
+  fds: number[]
+  ifindex: number
+  offloads: number
+}
+
+/** Link attributes to set over rtnetlink; absent ones stay as they are. */
+export interface LinkOptions {
+  netns: string
+  ifname: string
+  mac?: string
+  mtu?: number
+  up?: boolean
+  arp?: boolean
+  alias?: string
+  /** CIDR text, IPv4 */
+  address?: string
+  /** default route over this gateway, IPv4 text */
+  gateway?: string
+  ipv6?: boolean
+}
+
+/** A link as the kernel reports it. */
+export interface Link {
+  ifindex: number
+  ifname: string
+  mac: string
+  mtu: number
+  up: boolean
+  carrier: boolean
+  alias: string
+  /** IFLA_INFO_KIND: 'tun', 'veth', 'bridge', '' … */
+  kind: string
+}
+
+export interface PacketOptions {
+  netns: string
+  ifname: string
+  vnetHeader: boolean
+  promiscuous: boolean
+}
+
+export interface Cold {
+  deviceOpen(options: DeviceOptions): Device
+  /** Removes an interface; absent is not an error. Returns whether it was there. */
+  linkDelete(netns: string, ifname: string): boolean
+  linkSet(options: LinkOptions): void
+  /** One link, or null if there is none of that name. */
+  linkGet(netns: string, ifname: string): Link | null
+  linkList(netns: string): Link[]
+  /** Drops everything that enters the host's stack through an interface, after packet sockets have seen it. */
+  linkDropIngress(netns: string, ifname: string): void
+  packetOpen(options: PacketOptions): number
+  /** True if `netns` can be opened and is a network namespace; false if it is gone; throws on EPERM. */
+  namespaceExists(netns: string): boolean
+  /** Moves the calling thread into a new network and mount namespace (mounts made private), loopback up. */
+  namespaceUnshare(): void
+  /** Moves the calling thread into an existing network namespace. */
+  namespaceEnter(netns: string): void
+  mountBind(source: string, target: string): void
+  /** Sends one sd_notify(3) datagram; returns false when `path` is empty. */
+  systemdNotify(path: string, text: string): boolean
+  /** Forks the reaper; see native/reaper.cc. */
+  reaperStart(): void
+  reaperWatch(kind: 'interface' | 'path', name: string, alias: string): void
+  reaperForget(kind: 'interface' | 'path', name: string): void
+  descriptorClose(fd: number): void
+  userId(name: string): number
+}
+
+export interface Hot {
+  arenaCreate(name: string, length: number): number
+  arenaMap(fd: number, length: number): ArrayBuffer
+  /** Makes a mapping the one that hot calls of this thread address, with the pool's geometry in bytes. */
+  arenaBind(arena: Uint8Array, poolAt: number, stride: number, dataAt: number): void
+  doorbellCreate(): number
+  doorbellRing(fd: number): number
+  doorbellClear(fd: number): number
+  pollCreate(): number
+  pollAdd(poll: number, fd: number, id: number): void
+  pollRemove(poll: number, fd: number): void
+  /** Waits at most `timeoutMs`; writes (id, events) pairs as int32 at `eventsAt` and monotonic ms at `clockAt`. Returns the count or -errno. */
+  pollWait(poll: number, eventsAt: number, capacity: number, timeoutMs: number, clockAt: number): number
+  receive(kind: number, fd: number, freeAt: number, lengthsAt: number, capacity: number, bytesMax: number): number
+  transmit(kind: number, fd: number, framesAt: number, lengthsAt: number, count: number, errorsAt: number): number
+  checksum(at: number, length: number, initial: number): number
+}
+
+export type Native = Cold & Hot
+
+function load(): Native {
+  let folder = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(folder, 'binding.gyp'))) folder = dirname(folder)
+  return createRequire(import.meta.url)(join(folder, 'build/Release/bridgeport.node')) as Native
+}
+
+export const native: Native = load()
