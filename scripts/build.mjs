@@ -1,0 +1,165 @@
+/**
+ * Builds what is missing or older than its source: node_modules, the addon, one bundle per thread entry, the declarations.
+ *
+ * Runs before anything is installed, so it imports Node's own modules only. Quiet when there is nothing to do.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { hold } from './lock.mjs'
+import { install } from './packages.mjs'
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)))
+
+/** Thread entries. The worker holds the hot path: bundled whole, its imports become plain variables. */
+const entries = [
+  { source: 'src/cli/main.ts', bundle: 'dist/cli.js', packages: 'external' },
+  { source: 'src/index.ts', bundle: 'dist/index.js', packages: 'external' },
+  { source: 'src/pipeline/worker.ts', bundle: 'dist/worker.js', packages: 'bundle' },
+]
+
+/** A failed step: `what` went wrong and what to do, in one line. */
+export class Failure extends Error {}
+
+/** Shows which step runs; a pipe stays quiet. */
+export function progress(text) {
+  if (process.stderr.isTTY) process.stderr.write(`bridgeport: ${text} …\n`)
+}
+
+/** Modification time in ms of the newest file below the paths, 0 when none exists. */
+function newest(...paths) {
+  let time = 0
+  for (const path of paths) {
+    if (!existsSync(path)) continue
+    const status = statSync(path)
+    time = Math.max(time, status.mtimeMs)
+    if (status.isDirectory())
+      time = Math.max(time, ...readdirSync(path).map((name) => newest(join(path, name))))
+  }
+  return time
+}
+
+/** Runs a tool in the package's folder; what it said goes to a log that the failure names. */
+export function tool(name, command, args, remedy) {
+  const result = spawnSync(command, args, { cwd: root, encoding: 'utf8', maxBuffer: 1 << 26 })
+  if (result.status === 0) return
+  mkdirSync(join(root, 'build'), { recursive: true })
+  const log = join(root, 'build', `${name}.log`)
+  const output = `${result.stdout ?? ''}${result.stderr ?? ''}${result.error ?? ''}`
+  writeFileSync(log, output)
+  const reason = output.split('\n').find((line) => /error|ERR!/.test(line)) ?? `exit status ${result.status}`
+  throw new Failure(`${name} failed: ${reason.trim()}; ${remedy} (all it said: ${log})`)
+}
+
+/**
+ * Packages exactly as locked. Install scripts stay off: the two test peers that need a compiler are built by test.mjs,
+ * so a machine that only runs the switch needs no libpcap.
+ */
+function packages() {
+  const lock = join(root, 'package-lock.json')
+  if (newest(join(root, 'node_modules/.package-lock.json')) >= newest(lock)) return
+  progress('installing packages')
+  tool('npm-ci', 'npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], 'check the network and npm')
+  const installed = join(root, 'node_modules/.package-lock.json')
+  if (existsSync(installed)) utimesSync(installed, new Date(), new Date())
+}
+
+/** What a compiler needs; Debian's packages of the same names are installed when we may. */
+function compiler() {
+  const has = (name) => spawnSync('sh', ['-c', `command -v ${name}`]).status === 0
+  const missing = ['python3', 'make', 'g++'].filter((name) => !has(name))
+  if (missing.length === 0) return
+  progress(`installing ${missing.join(' ')}`)
+  const refusal = install(missing)
+  if (refusal) throw new Failure(`${missing.join(', ')} missing: the addon cannot be built; ${refusal}`)
+}
+
+/** Headers of the running Node when its prefix has them (Debian, nvm, tarballs): no download. */
+function headers() {
+  const prefix = dirname(dirname(process.execPath))
+  return existsSync(join(prefix, 'include/node/node_api.h')) ? [`--nodedir=${prefix}`] : []
+}
+
+/** Builds a folder's binding.gyp with the node-gyp of this package. */
+export function gyp(folder, name) {
+  compiler()
+  const script = join(root, 'node_modules/.bin/node-gyp')
+  const args = [script, 'configure', 'build', '--directory', folder, '--loglevel=warn', ...headers()]
+  tool(
+    name,
+    process.execPath,
+    args,
+    'install python3, make, g++ and, for a Node without headers, allow the download',
+  )
+}
+
+function addon() {
+  const binary = join(root, 'build/Release/bridgeport.node')
+  const sources = newest(join(root, 'native'), join(root, 'binding.gyp'))
+  if (newest(binary) >= sources) return
+  progress('compiling the addon')
+  gyp(root, 'addon')
+  // make leaves the binary alone when a touched source compiles to the same object; the time is our only memory of that.
+  utimesSync(binary, new Date(), new Date())
+}
+
+async function bundles() {
+  const stamp = join(root, 'dist/.stamp')
+  const sources = newest(join(root, 'src'), join(root, 'package.json'), fileURLToPath(import.meta.url))
+  const complete = entries.every((entry) => existsSync(join(root, entry.bundle)))
+  if (complete && newest(stamp) >= sources) return
+  progress('bundling')
+  const begun = new Date()
+  const esbuild = await import(pathToFileURL(join(root, 'node_modules/esbuild/lib/main.js')).href)
+  for (const entry of entries) {
+    if (!existsSync(join(root, entry.source))) continue
+    const options = {
+      entryPoints: [entry.source],
+      outfile: entry.bundle,
+      packages: entry.packages,
+      absWorkingDir: root,
+    }
+    const format = { bundle: true, platform: 'node', target: 'node20', format: 'esm', logLevel: 'silent' }
+    const errors = await esbuild.build({ ...options, ...format }).then(
+      () => [],
+      (failure) => failure.errors ?? [{ text: failure.message }],
+    )
+    if (errors.length === 0) continue
+    const where = errors[0].location ? `${errors[0].location.file}:${errors[0].location.line}: ` : ''
+    throw new Failure(`bundling ${entry.source} failed: ${where}${errors[0].text}; mend the source`)
+  }
+  if (existsSync(join(root, 'src/index.ts'))) declarations()
+  mkdirSync(dirname(stamp), { recursive: true })
+  writeFileSync(stamp, '')
+  utimesSync(stamp, begun, begun)
+}
+
+function declarations() {
+  rmSync(join(root, 'dist/types'), { recursive: true, force: true })
+  const script = join(root, 'node_modules/.bin/tsc')
+  tool('declarations', process.execPath, [script, '--project', 'tsconfig.build.json'], 'mend the source')
+}
+
+/** Brings everything up to date. Throws a Failure. */
+export async function build() {
+  if (Number(process.versions.node.split('.')[0]) < 20)
+    throw new Failure(`Node ${process.versions.node} is too old; install Node 20 or newer`)
+  const release = await hold(join(root, '.build.lock'))
+  try {
+    packages()
+    addon()
+    await bundles()
+  } finally {
+    release()
+  }
+}
+
+/** Ends the process with a Failure's one line; anything else is a defect and shows whole. */
+export function report(error) {
+  if (!(error instanceof Failure)) throw error
+  process.stderr.write(`bridgeport: ${error.message}\n`)
+  process.exit(1)
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await build().catch(report)
