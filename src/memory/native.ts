@@ -103,8 +103,11 @@ export interface Cold {
 }
 
 export interface Hot {
+  /** Creates a memfd of `length` bytes, sealed against shrinking and growing. */
   arenaCreate(name: string, length: number): number
   arenaMap(fd: number, length: number): ArrayBuffer
+  /** Gives the pages of a range back to the kernel; they read as zero afterwards. */
+  arenaPunch(fd: number, at: number, length: number): void
   /** Makes a mapping the one that hot calls of this thread address, with the pool's geometry in bytes. */
   arenaBind(arena: Uint8Array, poolAt: number, stride: number, dataAt: number): void
   doorbellCreate(): number
@@ -113,10 +116,16 @@ export interface Hot {
   pollCreate(): number
   pollAdd(poll: number, fd: number, id: number): void
   pollRemove(poll: number, fd: number): void
-  /** Waits at most `timeoutMs`; writes (id, events) pairs as int32 at `eventsAt` and monotonic ms at `clockAt`. Returns the count or -errno. */
+  /**
+   * Waits at most `timeoutMs`; writes (id, events) pairs of int32 at `eventsAt`, and at `clockAt` int32 monotonic milliseconds
+   * (they wrap), four bytes unused and a float64: the seconds between the last return and this call. Returns the count or -errno.
+   */
   pollWait(poll: number, eventsAt: number, capacity: number, timeoutMs: number, clockAt: number): number
-  receive(kind: number, fd: number, freeAt: number, lengthsAt: number, capacity: number, bytesMax: number): number
-  transmit(kind: number, fd: number, framesAt: number, lengthsAt: number, count: number, errorsAt: number): number
+  /** Reads at most `capacity` frames into the slots below `freeTopAt`; see native/burst.cc. Returns the count or -errno. */
+  receive(kind: number, fd: number, freeTopAt: number, blockAt: number, capacity: number, bytesMax: number): number
+  /** Writes `count` frames of a burst block; returns how many were taken, the block's third column holds each errno. */
+  transmit(kind: number, fd: number, blockAt: number, count: number): number
+  /** Ones' complement sum (RFC 1071) of arena bytes and a 16-bit initial value, folded, not complemented. */
   checksum(at: number, length: number, initial: number): number
 }
 

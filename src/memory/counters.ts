@@ -1,0 +1,37 @@
+/**
+ * Counters: float64 in the arena, one block a worker and so one writer each; readers add the blocks up and never stop
+ * anybody. A worker's block is its own row of totals, then a row of 64 for every port: four totals and the drop reasons.
+ */
+import type { Arena } from './arena.ts'
+
+export const PORT_COUNT_MAX = 1024
+export const ROW = 64
+
+/** positions in a port's row */
+export const RX_FRAMES = 0
+export const RX_BYTES = 1
+export const TX_FRAMES = 2
+export const TX_BYTES = 3
+/** first drop reason; a row has room for 60 */
+export const DROPS = 4
+export const DROP_COUNT_MAX = ROW - DROPS
+
+/** positions in a worker's own row */
+export const BUSY_SECONDS = 0
+export const BURSTS = 1
+export const FRAMES = 2
+/** seven buckets follow: bursts of at most 1, 2, 4, 8, 16, 32, 64 frames */
+export const BURST_BUCKETS = 3
+export const BURST_BOUNDS = [1, 2, 4, 8, 16, 32, 64]
+
+export const LENGTH = (PORT_COUNT_MAX + 1) * ROW * 8
+
+/** The float64 block of one worker in the arena. */
+export function block(arena: Arena, worker: number): Float64Array {
+  return new Float64Array(arena.buffer, arena.allocate(`counters/${worker}`, LENGTH).at, LENGTH / 8)
+}
+
+/** Position of a port's row in a block. */
+export function rowOf(port: number): number {
+  return (port + 1) * ROW
+}
