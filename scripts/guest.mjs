@@ -1,0 +1,129 @@
+/**
+ * A guest for tests and examples, without a disk: Debian's cloud kernel, busybox, iperf3 and an /init that takes
+ * its address from the kernel's command line. Prints {"kernel": PATH, "initrd": PATH}.
+ *
+ * Built once per kernel version into a folder below the system's temporary folder; a few seconds when apt has its lists.
+ */
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import * as fs from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** What virtio over PCI needs, in the order that modprobe's dependencies may be completed. */
+const modules = ['virtio_pci', 'virtio_net']
+
+/**
+ * `bridgeport.address=10.0.2.15/24` and `bridgeport.mtu=1500` arrive on the kernel's command line. Services: an echo on port 7,
+ * a web server on port 80, iperf3 on its own port. Then a shell on the serial line, without echo, so that a
+ * program can talk to it; `@ready` says that it listens.
+ */
+const init = `#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t devtmpfs dev /dev
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mkdir -p /tmp /www
+stty -echo -onlcr < /dev/console
+for module in $(cat /modules/order); do insmod /modules/$module; done
+for word in $(cat /proc/cmdline); do
+  case $word in
+    bridgeport.address=*) address=\${word#*=} ;;
+    bridgeport.mtu=*) mtu=\${word#*=} ;;
+  esac
+done
+ip link set lo up
+ip link set eth0 mtu \${mtu:-1500} up
+ip addr add \${address:-10.0.2.15/24} dev eth0
+echo guest > /www/index.html
+tcpsvd -E 0 7 cat &
+httpd -h /www
+iperf3 -s -D > /dev/null 2>&1
+echo @ready > /dev/console
+exec setsid sh -c 'exec sh < /dev/ttyS0 > /dev/ttyS0 2>&1'
+`
+
+function output(command, ...args) {
+  const result = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 26 })
+  if (result.status === 0) return result.stdout
+  const reason = `${result.stderr ?? ''}${result.error?.message ?? ''}`.trim().split('\n').pop()
+  throw new Error(
+    `guest: ${command} failed: ${reason}; the guest needs Debian's apt, cpio, kmod and busybox-static`,
+  )
+}
+
+/** The kernel package that Debian's cloud meta package points at today. */
+function kernelPackage() {
+  const depends = output('apt-cache', 'depends', 'linux-image-cloud-amd64')
+  const name = /Depends: (linux-image-\S+)/.exec(depends)?.[1]
+  if (!name)
+    throw new Error('guest: apt knows no linux-image-cloud-amd64; run apt-get update on Debian for amd64')
+  return name
+}
+
+/** Copies a program and the shared objects that ldd lists. */
+function program(tree, path) {
+  const libraries = output('ldd', path).match(/\/\S+/g) ?? []
+  for (const file of [path, ...libraries]) {
+    fs.mkdirSync(join(tree, dirname(file)), { recursive: true })
+    fs.copyFileSync(file, join(tree, file))
+  }
+  if (dirname(path) !== '/bin') fs.symlinkSync(path, join(tree, 'bin', basename(path)))
+}
+
+function initrd(work, version) {
+  const tree = join(work, 'tree')
+  for (const folder of ['bin', 'dev', 'proc', 'sys', 'modules'])
+    fs.mkdirSync(join(tree, folder), { recursive: true })
+  fs.copyFileSync('/bin/busybox', join(tree, 'bin/busybox'))
+  const order = []
+  for (const module of modules) {
+    const needed = output('modprobe', '-d', join(work, 'kernel'), '-S', version, '-D', module)
+    for (const path of needed.match(/\/\S+\.ko/g) ?? []) {
+      if (order.includes(basename(path))) continue
+      order.push(basename(path))
+      fs.copyFileSync(path, join(tree, 'modules', basename(path)))
+    }
+  }
+  fs.writeFileSync(join(tree, 'modules/order'), `${order.join('\n')}\n`)
+  fs.writeFileSync(join(tree, 'init'), init)
+  fs.chmodSync(join(tree, 'init'), 0o755)
+  program(tree, '/usr/bin/iperf3')
+  output('sh', '-c', `cd '${tree}' && find . | cpio --quiet -o -H newc > '${work}/initrd'`)
+}
+
+/** Downloads, unpacks and packs in a folder of its own, and moves the whole result into place at the end. */
+function make(name, target) {
+  const work = fs.mkdtempSync(join(tmpdir(), 'bridgeport-guest-'))
+  try {
+    output('sh', '-c', `cd '${work}' && apt-get -q -o APT::Sandbox::User=root download ${name}`)
+    const file = fs.readdirSync(work).find((entry) => entry.endsWith('.deb'))
+    output('dpkg', '-x', join(work, file), join(work, 'kernel'))
+    const version = fs.readdirSync(join(work, 'kernel/lib/modules'))[0]
+    output('depmod', '-b', join(work, 'kernel'), version)
+    initrd(work, version)
+    fs.cpSync(join(work, `kernel/boot/vmlinuz-${version}`), join(work, 'vmlinuz'))
+    for (const entry of ['kernel', 'tree', file]) fs.rmSync(join(work, entry), { recursive: true })
+    if (!fs.existsSync(target)) fs.renameSync(work, target)
+  } finally {
+    fs.rmSync(work, { recursive: true, force: true })
+  }
+}
+
+try {
+  const name = kernelPackage()
+  const recipe = createHash('sha256')
+    .update(fs.readFileSync(fileURLToPath(import.meta.url)))
+    .digest('hex')
+    .slice(0, 12)
+  const target = join(tmpdir(), `bridgeport-${process.getuid()}-${name}-${recipe}`)
+  if (!fs.existsSync(target)) make(name, target)
+  process.stdout.write(
+    `${JSON.stringify({ kernel: join(target, 'vmlinuz'), initrd: join(target, 'initrd') })}\n`,
+  )
+} catch (error) {
+  process.stderr.write(`${error.message}\n`)
+  process.exit(1)
+}
