@@ -1,6 +1,6 @@
 /**
  * Counters: float64 in the arena, one block a worker and so one writer each; readers add the blocks up and never stop
- * anybody. A worker's block is its own row of totals, then a row of 64 for every port: four totals and the drop reasons.
+ * anybody. A worker's block is its own row of totals, then a row of 64 for every port: five totals and the drop reasons.
  */
 import type { Arena } from './arena.ts'
 
@@ -12,8 +12,10 @@ export const RX_FRAMES = 0
 export const RX_BYTES = 1
 export const TX_FRAMES = 2
 export const TX_BYTES = 3
-/** first drop reason; a row has room for 60 */
-export const DROPS = 4
+/** frames that were forwarded although their source could not be learned: the table or its bucket was full */
+export const UNLEARNED = 4
+/** first drop reason; a row has room for 59 */
+export const DROPS = 5
 export const DROP_COUNT_MAX = ROW - DROPS
 
 /** positions in a worker's own row */

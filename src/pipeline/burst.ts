@@ -1,0 +1,37 @@
+/**
+ * The burst under way: columns by position. Frame index and length lie in the arena where native fills them; the rest is the
+ * worker's own. A burst owns its frames: transmit copies bytes out, so a flooded frame needs no reference count, and every
+ * frame goes back to the pool when the burst ends, unless it was handed to another worker (its index is then -1).
+ */
+import type { Arena } from '../memory/arena.ts'
+import { BURST, LENGTHS } from '../memory/block.ts'
+
+/** values of the egress column that are no port's index */
+export const FLOOD = -1
+export const DROPPED = -2
+/** in a frame's notes: not bridged yet */
+export const UNDECIDED = -3
+
+export class Burst {
+  readonly i32: Int32Array
+  /** int32 position of the block */
+  readonly block: number
+  readonly blockAt: number
+  readonly ingress = new Int32Array(BURST)
+  readonly egress = new Int32Array(BURST)
+  count = 0
+
+  constructor(arena: Arena, blockAt: number) {
+    this.i32 = arena.i32
+    this.blockAt = blockAt
+    this.block = blockAt >> 2
+  }
+
+  frame(i: number): number {
+    return this.i32[this.block + i]
+  }
+
+  length(i: number): number {
+    return this.i32[this.block + LENGTHS + i]
+  }
+}

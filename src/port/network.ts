@@ -1,0 +1,20 @@
+/** A network as a worker sees it: its members and, in the worker that owns it, its forwarding table. */
+import type { MacTable } from '../table/mac.ts'
+import type { Port } from './port.ts'
+
+export class Network {
+  readonly index: number
+  /** the worker that bridges this network, the only writer of its table */
+  worker: number
+  /** largest network-layer packet, in bytes */
+  mtu: number
+  macs: MacTable
+  members: Port[] = []
+
+  constructor(index: number, worker: number, mtu: number, macs: MacTable) {
+    this.index = index
+    this.worker = worker
+    this.mtu = mtu
+    this.macs = macs
+  }
+}
