@@ -1,6 +1,6 @@
 /** System packages, where we may install them: Debian and Ubuntu, as root. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 
 const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
 
@@ -39,16 +39,29 @@ function listed() {
   )
 }
 
-/** Installs packages. Returns '' or, when that cannot be done, what the user should do instead. */
+/** Debian starts the daemons that it installs unless this file forbids it; a test peer must not open a port on the machine. */
+const policy = '/usr/sbin/policy-rc.d'
+
+function quietly(names) {
+  const ours = !existsSync(policy)
+  if (ours) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
+  try {
+    return apt('install', '--no-install-recommends', ...names)
+  } finally {
+    if (ours) rmSync(policy, { force: true })
+  }
+}
+
+/** Installs packages without starting their services. Returns '' or, when that cannot be done, what the user should do instead. */
 export function install(names) {
   if (names.length === 0) return ''
   const command = `apt-get install --no-install-recommends ${names.join(' ')}`
   if (!debian()) return `install ${names.join(' ')} with your system's package manager`
   if (process.getuid() !== 0) return `run: sudo ${command}`
   if (!listed()) apt('update')
-  if (apt('install', '--no-install-recommends', ...names).status === 0) return ''
+  if (quietly(names).status === 0) return ''
   apt('update')
-  const second = apt('install', '--no-install-recommends', ...names)
+  const second = quietly(names)
   if (second.status === 0) return ''
   const reason = `${second.stderr ?? ''}${second.stdout ?? ''}`
     .split('\n')
