@@ -1,0 +1,43 @@
+/** TCP from namespace to namespace with iperf3, one stream and four, and the CPU time that a gigabyte costs. */
+import { between, usage } from './cpu.ts'
+import { addressB, type Ground } from './ground.ts'
+import type { Measurement } from './measurement.ts'
+import type { Sample } from './metric.ts'
+import type { Joint } from './peer.ts'
+
+/** Time for connections to be set up and taken down on top of the transfer. */
+const slackMs = 10_000
+
+/** The part of iperf3's JSON that is read: what the receiver counted. */
+interface Report {
+  error?: string
+  end: { sum_received: { bytes: number; bits_per_second: number } }
+}
+
+async function transfer(ground: Ground, joint: Joint, seconds: number, streams: number) {
+  const server = ground.spawn('iperf3', ['--server', '--one-off', '--forceflush'], { namespace: ground.b })
+  await server.until(/Server listening/, slackMs)
+  const client = ['--client', addressB, '--time', String(seconds), '--parallel', String(streams), '--json']
+  const before = usage(joint.pids)
+  const output = await ground.run('iperf3', client, { namespace: ground.a }, seconds * 1000 + slackMs)
+  const used = between(before, usage(joint.pids))
+  await server.stop()
+  const report = JSON.parse(output) as Report
+  if (report.error) throw new Error(`iperf3: ${report.error}`)
+  const { bytes, bits_per_second: rate } = report.end.sum_received
+  return { gigabits: rate / 1e9, gigabytes: bytes / 1e9, used }
+}
+
+async function take(ground: Ground, joint: Joint, seconds: number): Promise<Sample> {
+  const one = await transfer(ground, joint, seconds, 1)
+  const four = await transfer(ground, joint, seconds, 4)
+  const sample: Sample = {
+    tcp1: one.gigabits,
+    tcp4: four.gigabits,
+    gigabyteMachine: one.used.machine / one.gigabytes,
+  }
+  if (one.used.own !== null) sample.gigabyteSwitch = one.used.own / one.gigabytes
+  return sample
+}
+
+export const throughput: Measurement = { name: 'tcp', needs: { iperf3: 'iperf3' }, take }

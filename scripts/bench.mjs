@@ -1,0 +1,57 @@
+/**
+ * `npm run bench`: builds, then the microbenchmarks, then the comparison with other switches.
+ *
+ *   npm run bench -- [micro|compare] [--quick …]     options go to the comparison (bench/main.ts)
+ */
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { build, Failure, progress, report, root } from './build.mjs'
+
+/** Entries that exist are bundled; the switch's own bundles are build.mjs's. */
+const entries = [
+  { source: 'bench/micro/main.ts', bundle: 'dist/bench/micro.js' },
+  { source: 'bench/duplex/main.ts', bundle: 'dist/bench/duplex.js' },
+  { source: 'bench/main.ts', bundle: 'dist/bench/main.js' },
+]
+
+/** Always anew: it takes less time than finding out whether it has to be done. */
+async function bundle() {
+  const esbuild = await import(pathToFileURL(join(root, 'node_modules/esbuild/lib/main.js')).href)
+  for (const { source, bundle } of entries) {
+    if (!existsSync(join(root, source))) continue
+    const files = { entryPoints: [source], outfile: bundle, absWorkingDir: root }
+    const format = { bundle: true, platform: 'node', target: 'node20', format: 'esm', logLevel: 'silent' }
+    await esbuild.build({ ...files, ...format, packages: 'external' }).catch((failure) => {
+      throw new Failure(
+        `bundling ${source} failed: ${failure.errors?.[0]?.text ?? failure.message}; mend the source`,
+      )
+    })
+  }
+}
+
+/** Runs a bundle, hands signals on and resolves to its exit status. */
+function run(name, args) {
+  const file = join(root, 'dist/bench', name)
+  if (!existsSync(file)) return 0
+  const child = spawn(process.execPath, [file, ...args], { stdio: 'inherit', cwd: root })
+  // A terminal's Ctrl-C reaches the child anyway; a signal to this process alone would not. Twice does no harm.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  return new Promise((resolve) => child.once('close', (status) => resolve(status ?? 1)))
+}
+
+async function main() {
+  const [first, ...rest] = process.argv.slice(2)
+  const only = first === 'micro' || first === 'compare' ? first : null
+  const args = only ? rest : process.argv.slice(2)
+  await build()
+  progress('bundling the benchmarks')
+  await bundle()
+  let status = 0
+  if (only !== 'compare') status = await run('micro.js', [])
+  if (only !== 'micro' && status === 0) status = await run('main.js', args)
+  process.exit(status)
+}
+
+await main().catch(report)
