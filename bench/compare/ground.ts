@@ -5,7 +5,7 @@
  *
  * Even the switch has a namespace of its own: whatever interfaces it leaves vanish with it, and the host is never touched.
  */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -25,7 +25,7 @@ export class Ground {
   readonly a = `bpbench-${process.pid}-a`
   readonly b = `bpbench-${process.pid}-b`
   readonly s = `bpbench-${process.pid}-s`
-  readonly folder = mkdtempSync(join(tmpdir(), 'bpbench-'))
+  readonly folder = mkdtempSync(join(tmpdir(), `bpbench-${process.pid}-`))
   readonly signal: AbortSignal
   private readonly children: Child[] = []
   private holders: Record<End, number> = { a: 0, b: 0 }
@@ -76,6 +76,15 @@ export class Ground {
     }
   }
 
+  /** Waits for what a process makes on its own time, such as its socket. */
+  async appears(what: string, there: () => boolean): Promise<void> {
+    const last = performance.now() + commandMs
+    while (!there()) {
+      if (performance.now() > last) throw new Error(`${what} did not appear within ${commandMs / 1000} s`)
+      await sleep(10, undefined, { signal: this.signal })
+    }
+  }
+
   /** Moves an interface from the switch's namespace to an end and gives it address, MTU and carrier. */
   async plug(end: End, ifname: string): Promise<void> {
     const namespace = this[end]
@@ -118,8 +127,12 @@ async function remove(namespace: string): Promise<void> {
   await new Child('ip', ['netns', 'delete', namespace]).finish(commandMs)
 }
 
-/** Removes what a run that was killed outright left: namespaces named after a process that is gone, and who still runs there. */
+/** Removes what runs that were killed outright left: namespaces, who still runs there, and folders named after a process that is gone. */
 export async function sweep(): Promise<void> {
+  for (const folder of readdirSync(tmpdir())) {
+    const pid = /^bpbench-(\d+)-/.exec(folder)?.[1]
+    if (pid && !existsSync(`/proc/${pid}`)) rmSync(join(tmpdir(), folder), { recursive: true, force: true })
+  }
   const list = await new Child('ip', ['netns', 'list']).finish(commandMs)
   for (const [, name, pid] of list.matchAll(/^(bpbench-(\d+)-[abs])\b/gm)) {
     if (existsSync(`/proc/${pid}`)) continue

@@ -3,6 +3,7 @@
  *
  * Database, sockets and logs lie in the ground's folder, so that an Open vSwitch that serves this host is not touched.
  */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Ground } from './ground.ts'
 import { installed, type Joint, type Peer, version } from './peer.ts'
@@ -19,6 +20,7 @@ async function start(ground: Ground): Promise<Joint> {
   await ground.run('ovsdb-tool', ['create', path('conf.db'), schema], inside)
   const server = [path('conf.db'), `--remote=p${database}`, `--unixctl=${path('db.ctl')}`]
   ground.spawn('ovsdb-server', server, inside)
+  await ground.appears('db.sock', () => existsSync(path('db.sock')))
   const configure = (args: string[]) =>
     ground.run('ovs-vsctl', [`--db=${database}`, '--timeout=15', ...args], inside, startMs + 1000)
   await configure(['--no-wait', 'init'])

@@ -1,28 +1,19 @@
 /** VDE: vde_switch, and a vde_plug2tap for each end that carries frames between a TAP and the switch's unix socket. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { counters } from './counters.ts'
 import type { Ground } from './ground.ts'
 import { installed, type Joint, type Peer, version } from './peer.ts'
-
-/** Waits for what a process makes on its own time. */
-async function appears(what: string, there: () => boolean, ground: Ground): Promise<void> {
-  for (let attempt = 0; !there(); attempt++) {
-    if (attempt === 200) throw new Error(`VDE: ${what} did not appear within 2 s`)
-    await sleep(10, undefined, { signal: ground.signal })
-  }
-}
 
 async function start(ground: Ground): Promise<Joint> {
   const inside = { namespace: ground.s }
   const socket = join(ground.folder, 'vde')
   const pids = [ground.spawn('vde_switch', ['--sock', socket], inside).pid]
-  await appears(socket, () => existsSync(join(socket, 'ctl')), ground)
+  await ground.appears(socket, () => existsSync(join(socket, 'ctl')))
   for (const end of ['a', 'b'] as const) {
     const plug = ground.spawn('vde_plug2tap', ['--sock', socket, `vde-${end}`], inside)
     pids.push(plug.pid)
-    await appears(`vde-${end}`, () => counters(`/proc/${plug.pid}/net/dev`, `vde-${end}`) !== null, ground)
+    await ground.appears(`vde-${end}`, () => counters(`/proc/${plug.pid}/net/dev`, `vde-${end}`) !== null)
     await ground.plug(end, `vde-${end}`)
   }
   return { a: 'vde-a', b: 'vde-b', pids }
