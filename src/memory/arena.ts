@@ -70,7 +70,11 @@ export class Arena {
   static map(fd: number, length: number): Arena {
     const arena = new Arena(fd, length)
     const { magic, layout, pages } = WORD
-    if (Atomics.load(arena.i32, magic) !== MAGIC || arena.i32[layout] !== LAYOUT || arena.i32[pages] * PAGE !== length) {
+    if (
+      Atomics.load(arena.i32, magic) !== MAGIC ||
+      arena.i32[layout] !== LAYOUT ||
+      arena.i32[pages] * PAGE !== length
+    ) {
       throw new Error(`descriptor ${fd} is no arena of layout ${LAYOUT}: start without it`)
     }
     return arena
@@ -105,7 +109,8 @@ export class Arena {
   regions(): string[] {
     const names: string[] = []
     for (let entry = 0; entry < ENTRY_COUNT; entry++) {
-      if (Atomics.load(this.i32, (DIRECTORY_AT + entry * ENTRY_LENGTH) >> 2) === LIVE) names.push(this.nameOf(entry))
+      if (Atomics.load(this.i32, (DIRECTORY_AT + entry * ENTRY_LENGTH) >> 2) === LIVE)
+        names.push(this.nameOf(entry))
     }
     return names
   }
@@ -164,6 +169,8 @@ export class Arena {
   private nameOf(entry: number): string {
     const at = DIRECTORY_AT + entry * ENTRY_LENGTH + 12
     const end = this.u8.indexOf(0, at)
-    return new TextDecoder().decode(this.u8.slice(at, end < 0 ? at + NAME_LENGTH : Math.min(end, at + NAME_LENGTH)))
+    return new TextDecoder().decode(
+      this.u8.slice(at, end < 0 ? at + NAME_LENGTH : Math.min(end, at + NAME_LENGTH)),
+    )
   }
 }

@@ -122,7 +122,14 @@ export interface Hot {
    */
   pollWait(poll: number, eventsAt: number, capacity: number, timeoutMs: number, clockAt: number): number
   /** Reads at most `capacity` frames into the slots below `freeTopAt`; see native/burst.cc. Returns the count or -errno. */
-  receive(kind: number, fd: number, freeTopAt: number, blockAt: number, capacity: number, bytesMax: number): number
+  receive(
+    kind: number,
+    fd: number,
+    freeTopAt: number,
+    blockAt: number,
+    capacity: number,
+    bytesMax: number,
+  ): number
   /** Writes `count` frames of a burst block; returns how many were taken, the block's third column holds each errno. */
   transmit(kind: number, fd: number, blockAt: number, count: number): number
   /** Ones' complement sum (RFC 1071) of arena bytes and a 16-bit initial value, folded, not complemented. */

@@ -6,8 +6,8 @@
 import { DROPS, UNLEARNED } from '../memory/counters.ts'
 import type { Pool } from '../memory/pool.ts'
 import type { Port } from '../port/port.ts'
-import * as ethernet from '../wire/ethernet.ts'
 import { DYNAMIC } from '../table/mac.ts'
+import * as ethernet from '../wire/ethernet.ts'
 import { type Burst, DROPPED, FLOOD, UNDECIDED } from './burst.ts'
 import { permits } from './guard.ts'
 import * as reason from './reason.ts'
@@ -67,13 +67,16 @@ export class Bridge {
   /** The rarer ways: a new station, one that moved, one that may not be where it says. */
   private learnAnew(port: Port, high: number, low: number, entry: number): boolean {
     const macs = port.network.macs
-    if ((high & ethernet.GROUP) !== 0 || (high | low) === 0) return this.drop(port, reason.BAD_SOURCE) !== DROPPED
-    if (entry !== 0 && macs.kind(entry) !== DYNAMIC) return this.drop(port, reason.SOURCE_PROTECTED) !== DROPPED
+    if ((high & ethernet.GROUP) !== 0 || (high | low) === 0)
+      return this.drop(port, reason.BAD_SOURCE) !== DROPPED
+    if (entry !== 0 && macs.kind(entry) !== DYNAMIC)
+      return this.drop(port, reason.SOURCE_PROTECTED) !== DROPPED
     if (port.macLimit !== 0 && macs.perPort[port.index] >= port.macLimit) {
       return this.drop(port, reason.MAC_LIMIT) !== DROPPED
     }
     if (entry !== 0) macs.move(entry, port.index, this.now)
-    else if (macs.insert(high, low, port.index, DYNAMIC, this.now) === 0) this.counters[port.row + UNLEARNED]++
+    else if (macs.insert(high, low, port.index, DYNAMIC, this.now) === 0)
+      this.counters[port.row + UNLEARNED]++
     return true
   }
 
@@ -81,7 +84,8 @@ export class Bridge {
     const high = ethernet.destinationHigh(this.view, at)
     const low = ethernet.destinationLow(this.view, at)
     if ((high & ethernet.GROUP) !== 0) {
-      if (high === RESERVED_HIGH && (low & ~0x0f) === RESERVED_LOW) return this.drop(port, reason.RESERVED_MULTICAST)
+      if (high === RESERVED_HIGH && (low & ~0x0f) === RESERVED_LOW)
+        return this.drop(port, reason.RESERVED_MULTICAST)
       return this.flood(port)
     }
     const macs = port.network.macs

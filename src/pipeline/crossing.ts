@@ -30,7 +30,12 @@ export class Crossing {
     arena: Arena,
     pool: Pool,
     framesPerWorker: number,
-    rings: { onward: (Ring | null)[]; home: (Ring | null)[]; arriving: (Ring | null)[]; returning: (Ring | null)[] },
+    rings: {
+      onward: (Ring | null)[]
+      home: (Ring | null)[]
+      arriving: (Ring | null)[]
+      returning: (Ring | null)[]
+    },
     doorbells: Doorbell[],
   ) {
     this.u8 = arena.u8
@@ -107,7 +112,8 @@ export class Crossing {
 
   /** Rings the doorbells of sleeping workers that were given something. */
   wake(): void {
-    for (let w = 0; this.told !== 0; w++, this.told >>>= 1) if ((this.told & 1) !== 0) this.doorbells[w].wake()
+    for (let w = 0; this.told !== 0; w++, this.told >>>= 1)
+      if ((this.told & 1) !== 0) this.doorbells[w].wake()
   }
 
   /** True if nothing waits for this worker. */

@@ -26,11 +26,13 @@ const EIO = 5
 const ENXIO = 6
 const ENETDOWN = 100
 const EBADFD = 77
+/** EAFNOSUPPORT: a tun port's word for a frame that is no IPv4 */
+const EAFNOSUPPORT = 97
 
 function reasonOf(errno: number): number {
   if (errno === EAGAIN || errno === ENOBUFS || errno === ENOMEM) return reason.EGRESS_FULL
   if (errno === EIO || errno === ENETDOWN || errno === ENXIO || errno === EBADFD) return reason.EGRESS_DOWN
-  return reason.EGRESS_REFUSED
+  return errno === EAFNOSUPPORT ? reason.NOT_IP : reason.EGRESS_REFUSED
 }
 
 export class Deliver {

@@ -21,12 +21,15 @@ function asksForAddress(view: DataView, at: number, end: number): boolean {
   if (ipv4.protocol(view, at) !== ipv4.PROTOCOL_UDP || ipv4.fragment(view, at) !== 0) return false
   const transport = at + ipv4.headerLength(view, at)
   if (transport + udp.HEADER_LENGTH > end) return false
-  return udp.sourcePort(view, transport) === DHCP_CLIENT && udp.destinationPort(view, transport) === DHCP_SERVER
+  return (
+    udp.sourcePort(view, transport) === DHCP_CLIENT && udp.destinationPort(view, transport) === DHCP_SERVER
+  )
 }
 
 /** True if `port` may send the frame at `at`. */
 export function permits(port: Port, view: DataView, at: number, length: number): boolean {
-  if (ethernet.sourceLow(view, at) !== port.guardLow || ethernet.sourceHigh(view, at) !== port.guardHigh) return false
+  if (ethernet.sourceLow(view, at) !== port.guardLow || ethernet.sourceHigh(view, at) !== port.guardHigh)
+    return false
   const network = ethernet.payloadAt(view, at, length)
   const end = at + length
   const type = view.getUint16(network - 2)
@@ -37,7 +40,8 @@ export function permits(port: Port, view: DataView, at: number, length: number):
   }
   if (type === ethernet.TYPE_ARP) {
     if (network + arp.LENGTH > end || !arp.valid(view, network)) return false
-    if (arp.senderHigh(view, network) !== port.guardHigh || arp.senderLow(view, network) !== port.guardLow) return false
+    if (arp.senderHigh(view, network) !== port.guardHigh || arp.senderLow(view, network) !== port.guardLow)
+      return false
     const sender = arp.sender(view, network)
     return sender === 0 || owns(port, sender)
   }

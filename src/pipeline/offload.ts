@@ -45,7 +45,8 @@ export function validate(view: DataView, at: number, length: number): number {
   const gso = vnet.gsoType(view, header)
   const start = vnet.csumStart(view, header)
   const offset = vnet.csumOffset(view, header)
-  if (needs !== 0 && (start < ethernet.HEADER_LENGTH || start + offset + 2 > length)) return reason.VNET_CHECKSUM
+  if (needs !== 0 && (start < ethernet.HEADER_LENGTH || start + offset + 2 > length))
+    return reason.VNET_CHECKSUM
   if (gso === vnet.GSO_NONE) {
     if (needs === 0) vnet.clear(view, header)
     else {
@@ -58,7 +59,15 @@ export function validate(view: DataView, at: number, length: number): number {
   return validateGso(view, at, length, needs, gso, start, offset)
 }
 
-function validateGso(view: DataView, at: number, length: number, needs: number, gso: number, start: number, offset: number): number {
+function validateGso(
+  view: DataView,
+  at: number,
+  length: number,
+  needs: number,
+  gso: number,
+  start: number,
+  offset: number,
+): number {
   const header = at - vnet.LENGTH
   const type = gso & ~vnet.GSO_ECN
   const size = vnet.gsoSize(view, header)
@@ -72,7 +81,8 @@ function validateGso(view: DataView, at: number, length: number, needs: number, 
   const own = isUdp ? least : tcp.headerLength(view, transport)
   const headers = transport + own - at
   if (own < least || headers > length) return reason.VNET_HEADER
-  if (start !== transport - at || offset !== (isUdp ? udp.CHECKSUM_AT : tcp.CHECKSUM_AT)) return reason.VNET_HEADER
+  if (start !== transport - at || offset !== (isUdp ? udp.CHECKSUM_AT : tcp.CHECKSUM_AT))
+    return reason.VNET_HEADER
   if (length - headers > size * SEGMENT_COUNT_MAX) return reason.VNET_GSO
   vnet.setFlags(view, header, needs, isUdp ? type : gso)
   vnet.setHeaderLength(view, header, headers)

@@ -31,7 +31,8 @@ export class Parse {
         const at = this.pool.frameAt(burst.frame(i))
         if (vnet.work(this.view, at - vnet.LENGTH) !== 0) why = validate(this.view, at, length)
         // Whatever the tags and the segmentation, a frame this short is within the MTU.
-        if (why < 0 && length > port.network.mtu + ethernet.HEADER_LENGTH) why = this.measure(at, length, port)
+        if (why < 0 && length > port.network.mtu + ethernet.HEADER_LENGTH)
+          why = this.measure(at, length, port)
       }
       burst.egress[i] = why < 0 ? UNDECIDED : DROPPED
       if (why >= 0) this.counters[port.row + DROPS + why]++

@@ -31,7 +31,10 @@ export const REASONS: readonly { name: string; meaning: string }[] = [
   { name: 'vnet_gso', meaning: 'the vnet header names an unknown or impossible segmentation' },
   { name: 'vnet_header', meaning: 'the vnet header and the packet disagree' },
   { name: 'bad_source', meaning: 'the source MAC is a group address or zero' },
-  { name: 'source_protected', meaning: 'the source MAC belongs to the gateway, the host or a static entry elsewhere' },
+  {
+    name: 'source_protected',
+    meaning: 'the source MAC belongs to the gateway, the host or a static entry elsewhere',
+  },
   { name: 'guard', meaning: 'the port may send only with its own MAC and IP' },
   { name: 'mac_limit', meaning: 'the port already uses as many MACs as macLimit allows' },
   { name: 'reserved_multicast', meaning: 'sent to 01:80:c2:00:00:0x, which no bridge forwards' },

@@ -61,7 +61,9 @@ export class Segmenter {
     this.number = 0
     // The addresses' part of the pseudo-header (RFC 9293 3.1, RFC 8200 8.1) is the same for every segment.
     const protocol = this.isUdp ? ipv4.PROTOCOL_UDP : ipv4.PROTOCOL_TCP
-    this.sum = this.isV4 ? native.checksum(this.network + 12, 8, protocol) : native.checksum(this.network + 8, 32, protocol)
+    this.sum = this.isV4
+      ? native.checksum(this.network + 12, 8, protocol)
+      : native.checksum(this.network + 8, 32, protocol)
   }
 
   /** Fills the block with the next segments; returns the count, 0 when the frame is finished, -1 if the pool is empty. */
@@ -91,7 +93,11 @@ export class Segmenter {
     vnet.clear(this.view, to - vnet.LENGTH)
     const last = this.headers + this.done + chunk === this.length
     this.writeNetwork(to + this.network - this.at, this.headers + chunk - (this.network - this.at))
-    this.writeTransport(to + this.transport - this.at, this.headers + chunk - (this.transport - this.at), last)
+    this.writeTransport(
+      to + this.transport - this.at,
+      this.headers + chunk - (this.transport - this.at),
+      last,
+    )
     this.done += chunk
     this.number++
     return this.headers + chunk

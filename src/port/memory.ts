@@ -5,12 +5,12 @@
  * embedding thread; it asks to be told of new frames by setting a word.
  */
 import type { Arena } from '../memory/arena.ts'
-import { LENGTHS } from '../memory/block.ts'
-import { DATA_AT, FRAME_LENGTH_MAX, STRIDE, VNET_LENGTH } from '../memory/pool.ts'
+import { ERRORS, LENGTHS } from '../memory/block.ts'
+import { DATA_AT, FRAME_LENGTH_MAX, type Pool, STRIDE, VNET_LENGTH } from '../memory/pool.ts'
 import type { Queue } from './queue.ts'
 
 /** slots each way, a power of two */
-export const SLOTS = 256
+export const SLOTS = 128
 const HEAD = 0
 const TAIL = 16
 const WAITING = 32
@@ -20,7 +20,6 @@ const WAY_LENGTH = HEADER_LENGTH + SLOTS * STRIDE
 export const LENGTH = 2 * WAY_LENGTH
 
 const EAGAIN = 11
-const ERRORS = 128
 
 /** One direction: `put` by its writer, `peek` and `drop` by its reader. */
 class Way {
@@ -89,14 +88,18 @@ export class MemoryQueue implements Queue {
     return this.rx.oldest() < 0
   }
 
-  receive(freeTopAt: number, blockAt: number, capacity: number): number {
+  receive(pool: Pool, blockAt: number, capacity: number): number {
     const block = blockAt >> 2
     for (let i = 0; i < capacity; i++) {
       const slot = this.rx.oldest()
       if (slot < 0) return i
-      const frame = this.i32[(freeTopAt >> 2) - i]
+      const frame = pool.take()
       const length = this.i32[slot >> 2]
-      this.u8.copyWithin(this.poolAt + frame * STRIDE + DATA_AT - VNET_LENGTH, slot + DATA_AT - VNET_LENGTH, slot + DATA_AT + length)
+      this.u8.copyWithin(
+        this.poolAt + frame * STRIDE + DATA_AT - VNET_LENGTH,
+        slot + DATA_AT - VNET_LENGTH,
+        slot + DATA_AT + length,
+      )
       this.i32[block + i] = frame
       this.i32[block + LENGTHS + i] = length
       this.rx.consume()
@@ -127,10 +130,14 @@ export class MemoryQueue implements Queue {
     this.tx.waiting = false
     return true
   }
+
+  close(): void {}
 }
 
 /** The embedding thread's end; this side is not hot. */
 export class MemoryPort {
+  /** called when frames wait, once for every `listen` */
+  onframes: (() => void) | null = null
   private readonly u8: Uint8Array
   private readonly i32: Int32Array
   private readonly tx: Way
@@ -148,7 +155,8 @@ export class MemoryPort {
 
   /** Sends one Ethernet frame, with a vnet header of ten bytes if given; false if the port is full. Longer than a slot: RangeError. */
   send(frame: Uint8Array, vnet?: Uint8Array): boolean {
-    if (frame.length > FRAME_LENGTH_MAX) throw new RangeError(`frame of ${frame.length} bytes: at most ${FRAME_LENGTH_MAX}`)
+    if (frame.length > FRAME_LENGTH_MAX)
+      throw new RangeError(`frame of ${frame.length} bytes: at most ${FRAME_LENGTH_MAX}`)
     const slot = this.tx.vacant()
     if (slot < 0) return false
     this.u8.fill(0, slot + DATA_AT - VNET_LENGTH, slot + DATA_AT)

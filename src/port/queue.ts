@@ -3,6 +3,7 @@
  * A queue moves bursts between a port's outside and the frame pool. Polymorphic on purpose: the call is per burst.
  */
 import { native } from '../memory/native.ts'
+import type { Pool } from '../memory/pool.ts'
 
 /** kinds of descriptor that native knows, see native/burst.cc */
 export const TAP = 0
@@ -13,20 +14,25 @@ export const PACKET = 2
  * A burst stops early once it holds this many bytes. Two 64 KiB super-frames stay in a core's second-level cache between the
  * read and the write; sixty-four of them would not.
  */
-const BURST_BYTES = 128 * 1024
+export const BURST_BYTES = 128 * 1024
 
 export interface Queue {
   /** the descriptor to wait for, -1 if there is none */
   readonly fd: number
-  /** Fills the block's frame and length columns from the free stack whose top is at `freeTopAt`; returns the count or -errno. */
-  receive(freeTopAt: number, blockAt: number, capacity: number): number
+  /** false if something waits that the descriptor does not tell of */
+  readonly quiet: boolean
+  /** Fills the block's frame and length columns with frames of `pool`; returns the count or -errno. */
+  receive(pool: Pool, blockAt: number, capacity: number): number
   /** Sends the block's first `count` frames; returns how many were taken, the errno column tells of the others. */
   transmit(blockAt: number, count: number): number
+  /** Gives back whatever frames it holds; the descriptor is closed by whoever opened it. */
+  close(): void
 }
 
-/** A TAP, TUN or packet socket. */
+/** A TAP or packet socket. */
 export class DescriptorQueue implements Queue {
   readonly fd: number
+  readonly quiet = true
   private readonly kind: number
 
   constructor(kind: number, fd: number) {
@@ -34,11 +40,15 @@ export class DescriptorQueue implements Queue {
     this.fd = fd
   }
 
-  receive(freeTopAt: number, blockAt: number, capacity: number): number {
-    return native.receive(this.kind, this.fd, freeTopAt, blockAt, capacity, BURST_BYTES)
+  receive(pool: Pool, blockAt: number, capacity: number): number {
+    const count = native.receive(this.kind, this.fd, pool.topAt, blockAt, capacity, BURST_BYTES)
+    if (count > 0) pool.took(count)
+    return count
   }
 
   transmit(blockAt: number, count: number): number {
     return native.transmit(this.kind, this.fd, blockAt, count)
   }
+
+  close(): void {}
 }

@@ -48,7 +48,13 @@ export function lengthOf(capacity: number): number {
 }
 
 /** Reads every live entry; safe from any thread. `nowMs` is the writer's clock, a wrapping int32. */
-export function list(arena: Arena, at: number, capacity: number, nowMs: number, ageingMs: number): MacEntry[] {
+export function list(
+  arena: Arena,
+  at: number,
+  capacity: number,
+  nowMs: number,
+  ageingMs: number,
+): MacEntry[] {
   const entries = new Int32Array(arena.buffer, at, WORDS * (capacity + 1))
   const found: MacEntry[] = []
   for (let e = WORDS; e < entries.length; e += WORDS) {
@@ -104,7 +110,10 @@ export class MacTable {
     for (let number = this.capacity; number > 0; number--) {
       const e = number * WORDS
       const kind = this.entries[e + STATE] & KIND_MASK
-      if (kind !== 0 && this.link(number, this.hash(this.entries[e + HIGH_PORT] >>> 16, this.entries[e + LOW]))) {
+      if (
+        kind !== 0 &&
+        this.link(number, this.hash(this.entries[e + HIGH_PORT] >>> 16, this.entries[e + LOW]))
+      ) {
         this.count++
         if (kind === DYNAMIC) this.perPort[this.entries[e + HIGH_PORT] & 0xffff]++
       } else {
@@ -145,7 +154,11 @@ export class MacTable {
       const slot = this.slots[s]
       if ((slot & TAG_MASK) !== tag) continue
       const e = (slot & NUMBER_MASK) * WORDS
-      if (this.entries[e + LOW] === low && this.entries[e + HIGH_PORT] >>> 16 === high && this.entries[e + STATE] & KIND_MASK) {
+      if (
+        this.entries[e + LOW] === low &&
+        this.entries[e + HIGH_PORT] >>> 16 === high &&
+        this.entries[e + STATE] & KIND_MASK
+      ) {
         return e
       }
     }
@@ -217,6 +230,11 @@ export class MacTable {
       removed++
     }
     return removed
+  }
+
+  /** Calls `visit` for every live entry; it may remove the one it is given. Cold. */
+  each(visit: (entry: number, kind: number) => void): void {
+    for (let e = WORDS; e < this.entries.length; e += WORDS) if (this.kind(e) !== 0) visit(e, this.kind(e))
   }
 
   /** Looks at the next `share` entries and removes those that are too old; call it regularly. */

@@ -43,6 +43,7 @@ export function isTag(type: number): boolean {
 /** Offset of the network header behind at most two tags; may lie beyond `length`, which the caller checks. */
 export function payloadAt(view: DataView, at: number, length: number): number {
   let end = at + HEADER_LENGTH
-  for (let tags = 0; tags < 2 && end + TAG_LENGTH <= at + length && isTag(view.getUint16(end - 2)); tags++) end += TAG_LENGTH
+  for (let tags = 0; tags < 2 && end + TAG_LENGTH <= at + length && isTag(view.getUint16(end - 2)); tags++)
+    end += TAG_LENGTH
   return end
 }

@@ -1,0 +1,164 @@
+/**
+ * The crew: the worker threads, their orders and their end. A worker answers by message; it is told by message and doorbell.
+ */
+import { EventEmitter } from 'node:events'
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
+import type { Arena } from '../memory/arena.ts'
+import * as counters from '../memory/counters.ts'
+import { Doorbell, WORDS } from '../memory/doorbell.ts'
+import { native } from '../memory/native.ts'
+import { STRIDE } from '../memory/pool.ts'
+import * as layout from '../pipeline/layout.ts'
+import type { Answer, Order, Program, Start } from '../pipeline/program.ts'
+
+/** A worker's frames: enough for 32 full bursts under way; what is never touched costs no memory. */
+const FRAMES_PER_WORKER = 2048
+/** The pool of all workers together stays below this many bytes of the arena's 2 GiB. */
+const POOL_LENGTH_MAX = 2 ** 30
+/** How long an orderly end may take, in milliseconds; a worker's longest sleep is a second. */
+const END_MS = 3000
+/** A worker's own heap, in MiB: it allocates next to nothing once it runs. */
+const HEAP_MIB = 64
+
+/** Frames a worker gets when there are `workers` of them. */
+export function framesPerWorker(workers: number): number {
+  return Math.min(FRAMES_PER_WORKER, Math.floor(POOL_LENGTH_MAX / STRIDE / workers))
+}
+
+type Ask = Order extends infer O ? (O extends Order ? Omit<O, 'number'> : never) : never
+
+/** The worker's bundle, beside this one or in dist/. */
+function entry(): string {
+  let folder = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(folder, 'binding.gyp'))) folder = dirname(folder)
+  return join(folder, 'dist/worker.js')
+}
+
+interface Events {
+  failed: [Error]
+  lost: [{ port: number; incarnation: number; errno: number }]
+  frames: [number]
+}
+
+export class Crew extends EventEmitter<Events> {
+  readonly bells: Doorbell[]
+  private readonly arena: Arena
+  private readonly threads: Worker[] = []
+  private readonly waiting = new Map<number, (result: number) => void>()
+  private readonly running = new Set<Worker>()
+  private number = 0
+  private ending = false
+
+  private constructor(arena: Arena, bells: Doorbell[]) {
+    super()
+    this.arena = arena
+    this.bells = bells
+  }
+
+  /** Starts `workers` threads over the arena; resolves when all of them poll. */
+  static async start(arena: Arena, workers: number): Promise<Crew> {
+    const frames = framesPerWorker(workers)
+    const poolAt = arena.allocate('pool', workers * frames * STRIDE).at
+    const doorbellsAt = arena.allocate('doorbells', workers * WORDS * 4).at
+    for (let w = 0; w < workers; w++) {
+      layout.worker(arena, w, frames)
+      counters.block(arena, w)
+      for (let v = 0; v < workers; v++) {
+        if (v === w) continue
+        layout.onward(arena, w, v)
+        layout.home(arena, w, v, frames)
+      }
+    }
+    arena.allocate('none', 4096)
+    const doorbells = Array.from({ length: workers }, () => native.doorbellCreate())
+    const bells = doorbells.map((fd, w) => new Doorbell(arena, doorbellsAt + w * WORDS * 4, fd))
+    const crew = new Crew(arena, bells)
+    const common = {
+      arena: { fd: arena.fd, length: arena.length },
+      workers,
+      poolAt,
+      framesPerWorker: frames,
+      doorbellsAt,
+    }
+    const starts: Promise<void>[] = []
+    for (let worker = 0; worker < workers; worker++) starts.push(crew.spawn({ ...common, worker, doorbells }))
+    await Promise.all(starts)
+    return crew
+  }
+
+  get size(): number {
+    return this.threads.length
+  }
+
+  private spawn(start: Start): Promise<void> {
+    const thread = new Worker(entry(), {
+      workerData: start,
+      name: `dataplane-${start.worker}`,
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB, maxYoungGenerationSizeMb: 8 },
+    })
+    this.threads.push(thread)
+    this.running.add(thread)
+    return new Promise((ready, reject) => {
+      thread.on('message', (answer: Answer) => {
+        if (answer.type === 'ready') ready()
+        else this.hear(answer)
+      })
+      thread.on('error', (error) => {
+        reject(error)
+        this.emit('failed', error)
+      })
+      thread.on('exit', (code) => {
+        this.running.delete(thread)
+        if (!this.ending)
+          this.emit('failed', new Error(`dataplane worker ${start.worker} ended with code ${code}`))
+      })
+    })
+  }
+
+  private hear(answer: Answer): void {
+    if (answer.type === 'done') {
+      this.waiting.get(answer.number)?.(answer.result)
+      this.waiting.delete(answer.number)
+    } else if (answer.type === 'lost') this.emit('lost', answer)
+    else if (answer.type === 'frames') this.emit('frames', answer.port)
+  }
+
+  /** Gives every worker the same order; resolves with the sum of their results when all have carried it out. */
+  async order(ask: Ask): Promise<number> {
+    const results = this.threads.map((thread, w) => {
+      const number = ++this.number
+      const done = new Promise<number>((resolve) => this.waiting.set(number, resolve))
+      thread.postMessage({ ...ask, number } as Order)
+      this.bells[w].post()
+      return done
+    })
+    return (await Promise.all(results)).reduce((sum, result) => sum + result, 0)
+  }
+
+  swap(program: Program): Promise<number> {
+    return this.order({ type: 'program', program })
+  }
+
+  /** Tells every worker to end; does not wait, so it serves in an exit handler. */
+  stop(): void {
+    this.ending = true
+    this.arena.stop()
+    for (const bell of this.bells) native.doorbellRing(bell.fd)
+  }
+
+  /** Ends every worker and waits for it. */
+  async end(): Promise<void> {
+    this.stop()
+    const late = AbortSignal.timeout(END_MS)
+    for (const thread of this.running) {
+      await new Promise<void>((resolve, reject) => {
+        thread.once('exit', () => resolve())
+        late.addEventListener('abort', () => reject(new Error('a dataplane worker did not end in time')))
+      })
+    }
+    for (const bell of this.bells) native.descriptorClose(bell.fd)
+  }
+}

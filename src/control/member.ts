@@ -1,0 +1,141 @@
+/** A port of the switch as the control thread holds it: its settings, its device and why it may have none. */
+import type { NativeError } from '../memory/native.ts'
+import * as device from '../port/device.ts'
+import { derivedMac } from './address.ts'
+import type { NetworkConfiguration, PortConfiguration } from './configuration.ts'
+import { Refusal } from './refusal.ts'
+
+/** What a port is made of, the host's interface of a network included. */
+export interface Spec extends Omit<PortConfiguration, 'type' | 'origin'> {
+  type: PortConfiguration['type'] | 'host'
+  origin: string
+  /** it holds the network's gateway address */
+  holdsGateway: boolean
+  networkMtu: number
+}
+
+export interface Member {
+  spec: Spec
+  index: number
+  incarnation: number
+  device: device.Device | null
+  /** place of a memory port in the arena, -1 for others */
+  memoryAt: number
+  state: 'up' | 'waiting' | 'down'
+  reason: string
+}
+
+/** The host's own port of a network, which the configuration keeps under `host:`. */
+export function hostSpec(network: NetworkConfiguration): Spec | null {
+  if (!network.host) return null
+  return {
+    name: network.host.ifname,
+    network: network.name,
+    type: 'host',
+    ifname: network.host.ifname,
+    netns: '',
+    address: network.host.address,
+    gateway: null,
+    mac: derivedMac(network.name, network.host.ifname),
+    mtu: 0,
+    queues: 1,
+    isolated: false,
+    guard: false,
+    macLimit: 0,
+    floodLimit: 0,
+    owner: null,
+    offload: true,
+    origin: network.origin,
+    holdsGateway: network.mode === 'host-only',
+    networkMtu: network.mtu,
+  }
+}
+
+export function portSpec(port: PortConfiguration, network: NetworkConfiguration): Spec {
+  return {
+    ...port,
+    isolated: port.isolated || network.isolated,
+    holdsGateway: false,
+    networkMtu: network.mtu,
+  }
+}
+
+export function mtuOf(spec: Spec): number {
+  return spec.mtu === 0 ? spec.networkMtu : Math.min(spec.mtu, spec.networkMtu)
+}
+
+/** What makes a port another device: a port that differs in anything else keeps its device, its MACs and its counters. */
+export function deviceKey(spec: Spec): string {
+  const { name, network, type, ifname, netns, address, gateway, mac, queues, owner, offload } = spec
+  return JSON.stringify([name, network, type, ifname, netns, address, gateway, mac, queues, owner, offload])
+}
+
+/** Two ports cannot have an interface of the same name in the same namespace. */
+export function placeOf(spec: Spec): string {
+  return spec.type === 'memory' ? `memory ${spec.name}` : `${device.namespacePath(spec.netns)} ${spec.ifname}`
+}
+
+/** Opens the device of a port; throws a Refusal that says what the kernel did not allow and what to do. */
+export function openDevice(spec: Spec, instance: string): device.Device {
+  const netns = device.namespacePath(spec.netns)
+  try {
+    return device.open({
+      type: spec.type === 'host' ? 'tap' : (spec.type as 'tap' | 'tun' | 'qemu-tap'),
+      ifname: spec.ifname,
+      netns,
+      mac: spec.mac,
+      address: spec.address,
+      gateway: spec.gateway,
+      mtu: mtuOf(spec),
+      queues: spec.queues,
+      offload: spec.offload,
+      owner: device.userId(spec.owner),
+      alias: `bridgeport:${instance}:${spec.name}`,
+    })
+  } catch (error) {
+    throw explain(spec, error as NativeError)
+  }
+}
+
+function explain(spec: Spec, error: NativeError): Error {
+  const what = `port ${spec.name}`
+  const where = spec.netns === '' ? '' : ` in ${spec.netns}`
+  switch (error.code) {
+    case 'EEXIST':
+      return new Refusal(
+        what,
+        `an interface named ${spec.ifname} exists${where}`,
+        'choose another ifname or remove that interface',
+      )
+    case 'EBUSY':
+      return new Refusal(what, `${spec.ifname}${where} is in use by another process`, 'choose another ifname')
+    case 'EPERM':
+    case 'EACCES':
+      return new Refusal(
+        what,
+        `${error.syscall} needs CAP_NET_ADMIN`,
+        'start the switch as root (sudo bridgeport up)',
+      )
+    case 'ENOENT':
+    case 'ENODEV':
+      if (error.path === '/dev/net/tun') {
+        return new Refusal(
+          what,
+          '/dev/net/tun is missing',
+          'load the tun module (modprobe tun) or pass the device to the container',
+        )
+      }
+      if (spec.owner !== null && error.syscall.startsWith('getpw')) {
+        return new Refusal(what, `there is no user ${spec.owner}`, 'name an existing user as owner')
+      }
+      return new Refusal(
+        what,
+        `there is no namespace ${spec.netns}`,
+        `create it first (ip netns add ${spec.netns})`,
+      )
+    case 'EINVAL':
+      return new Refusal(what, `the kernel refused ${error.message}`, 'check ifname, mac, mtu and address')
+    default:
+      return new Refusal(what, error.message, 'see bridgeport doctor')
+  }
+}

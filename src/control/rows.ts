@@ -1,0 +1,117 @@
+/** What listings show: rows read from the arena's counters and tables while the dataplane runs on. */
+import type { Arena } from '../memory/arena.ts'
+import * as counters from '../memory/counters.ts'
+import { REASONS } from '../pipeline/reason.ts'
+
+export interface NetworkRow {
+  name: string
+  mode: string
+  subnet: string | null
+  gateway: string | null
+  mtu: number
+  isolated: boolean
+  worker: number
+  ports: number
+  macs: number
+  macCapacity: number
+  host: { ifname: string; address: string | null } | null
+  origin: string
+}
+
+export interface PortRow {
+  name: string
+  network: string
+  type: string
+  ifname: string
+  netns: string
+  mac: string | null
+  address: string | null
+  mtu: number
+  queues: number
+  state: 'up' | 'waiting' | 'down'
+  /** why it is not up, '' when it is */
+  reason: string
+  isolated: boolean
+  guard: boolean
+  offloads: string[]
+  origin: string
+  rxFrames: number
+  rxBytes: number
+  txFrames: number
+  txBytes: number
+  /** frames forwarded although their source could not be learned */
+  unlearned: number
+  drops: Record<string, number>
+}
+
+export interface MacRow {
+  mac: string
+  network: string
+  port: string
+  kind: 'dynamic' | 'static' | 'host' | 'gateway'
+  ageSeconds: number
+}
+
+export interface WorkerRow {
+  worker: number
+  busySeconds: number
+  bursts: number
+  frames: number
+  /** bursts of at most 1, 2, 4, 8, 16, 32, 64 frames */
+  burstHistogram: number[]
+}
+
+/** A port's totals, summed over the workers. */
+export interface Totals {
+  rxFrames: number
+  rxBytes: number
+  txFrames: number
+  txBytes: number
+  unlearned: number
+  drops: Record<string, number>
+}
+
+export class Totaliser {
+  private readonly blocks: Float64Array[]
+
+  constructor(arena: Arena, workers: number) {
+    this.blocks = Array.from({ length: workers }, (_, w) => counters.block(arena, w))
+  }
+
+  private sum(at: number): number {
+    return this.blocks.reduce((sum, block) => sum + block[at], 0)
+  }
+
+  port(index: number): Totals {
+    const row = counters.rowOf(index)
+    const drops: Record<string, number> = {}
+    REASONS.forEach(({ name }, number) => {
+      const count = this.sum(row + counters.DROPS + number)
+      if (count > 0) drops[name] = count
+    })
+    return {
+      rxFrames: this.sum(row + counters.RX_FRAMES),
+      rxBytes: this.sum(row + counters.RX_BYTES),
+      txFrames: this.sum(row + counters.TX_FRAMES),
+      txBytes: this.sum(row + counters.TX_BYTES),
+      unlearned: this.sum(row + counters.UNLEARNED),
+      drops,
+    }
+  }
+
+  /** Sets a port's row to zero: its index goes to another port. Only while no worker serves it. */
+  clear(index: number): void {
+    const row = counters.rowOf(index)
+    for (const block of this.blocks) block.fill(0, row, row + counters.ROW)
+  }
+
+  workers(): WorkerRow[] {
+    return this.blocks.map((block, worker) => ({
+      worker,
+      busySeconds: block[counters.BUSY_SECONDS],
+      bursts: block[counters.BURSTS],
+      frames: block[counters.FRAMES],
+      burstHistogram: counters.BURST_BOUNDS.map((_, bucket) => block[counters.BURST_BUCKETS + bucket]),
+    }))
+  }
+}

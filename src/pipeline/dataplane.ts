@@ -1,0 +1,180 @@
+// Hot: the wiring. One burst from a queue: receive → parse → bridge → deliver → transmit.
+/**
+ * The way of a frame, in one file. A worker owns the queues that the program gives it and bridges the networks that are its own; a
+ * frame for a network or a queue of another worker crosses by ring. Everything runs to completion: when `service` returns, the
+ * burst's frames are back in the pool.
+ */
+import type { Arena } from '../memory/arena.ts'
+import { BURST } from '../memory/block.ts'
+import {
+  BURST_BOUNDS,
+  BURST_BUCKETS,
+  BURSTS,
+  DROPS,
+  FRAMES,
+  PORT_COUNT_MAX,
+  RX_BYTES,
+  RX_FRAMES,
+  rowOf,
+} from '../memory/counters.ts'
+import type { Pool } from '../memory/pool.ts'
+import { Network } from '../port/network.ts'
+import { Port } from '../port/port.ts'
+import type { Queue } from '../port/queue.ts'
+import { MacTable } from '../table/mac.ts'
+import { Bridge } from './bridge.ts'
+import { Burst, DROPPED, UNDECIDED } from './burst.ts'
+import type { Crossing } from './crossing.ts'
+import { Deliver } from './deliver.ts'
+import type { Layout } from './layout.ts'
+import { Parse } from './parse.ts'
+import * as reason from './reason.ts'
+import { Segmenter } from './segment.ts'
+
+/** A network and a port that stand where none is, so that the arrays hold one kind of object. */
+function nothing(arena: Arena): Port {
+  const at = arena.allocate('none', 4096).at
+  return new Port(0, 0, new Network(-1, -1, 0, new MacTable(arena, at, 1, 0, 1)), 0, at)
+}
+
+/** How many table entries are looked at a second is such that each is seen twice within the ageing time. */
+const SWEEP_MS = 1000
+
+export class Dataplane {
+  readonly ports: Port[]
+  readonly networks: Network[] = []
+  readonly none: Port
+  private readonly pool: Pool
+  private readonly counters: Float64Array
+  private readonly burst: Burst
+  private readonly crossing: Crossing
+  private readonly parse: Parse
+  private readonly bridge: Bridge
+  private readonly deliver: Deliver
+  private readonly worker: number
+  private swept = 0
+
+  constructor(
+    arena: Arena,
+    pool: Pool,
+    counters: Float64Array,
+    crossing: Crossing,
+    layout: Layout,
+    worker: number,
+  ) {
+    this.none = nothing(arena)
+    this.none.worker = -1
+    this.ports = new Array(PORT_COUNT_MAX).fill(this.none)
+    this.pool = pool
+    this.counters = counters
+    this.burst = new Burst(arena, layout.burstAt)
+    this.crossing = crossing
+    this.worker = worker
+    this.parse = new Parse(arena.view, pool, counters)
+    this.bridge = new Bridge(arena.view, pool, counters, this.ports)
+    const segmenter = new Segmenter(arena, pool, layout.segmentAt)
+    this.deliver = new Deliver(
+      arena,
+      pool,
+      counters,
+      this.ports,
+      crossing,
+      segmenter,
+      layout.segmentAt,
+      worker,
+    )
+  }
+
+  /** The time of everything that follows: milliseconds, wrapping. */
+  tick(now: number): void {
+    this.bridge.now = now
+    const passed = (now - this.swept) | 0
+    if (passed < SWEEP_MS && passed >= 0) return
+    this.swept = now
+    for (let n = 0; n < this.networks.length; n++) {
+      const network = this.networks[n]
+      if (network.worker !== this.worker) continue
+      const macs = network.macs
+      const share = Math.ceil((2 * macs.capacity * Math.min(passed, macs.ageingMs)) / macs.ageingMs)
+      macs.sweep(Math.min(share, macs.capacity), now)
+    }
+  }
+
+  /** One burst from a queue of `port`; returns the count of frames or -errno. */
+  service(port: Port, queue: Queue): number {
+    const burst = this.burst
+    const capacity = Math.min(BURST, this.pool.free)
+    if (capacity === 0) return 0 // the frames are on their way home; the kernel's queue holds what comes meanwhile
+    const count = queue.receive(this.pool, burst.blockAt, capacity)
+    if (count <= 0) return count
+    burst.count = count
+    this.account(port, count)
+    this.parse.run(burst, port)
+    if (port.network.worker === this.worker) {
+      this.bridge.run(burst, 0, count, port)
+      this.deliver.run(burst)
+    } else {
+      this.pass(burst, port)
+    }
+    this.crossing.release(burst)
+    return count
+  }
+
+  private account(port: Port, count: number): void {
+    let bytes = 0
+    for (let i = 0; i < count; i++) bytes += Math.max(0, this.burst.length(i))
+    this.counters[port.row + RX_FRAMES] += count
+    this.counters[port.row + RX_BYTES] += bytes
+    this.counters[BURSTS]++
+    this.counters[FRAMES] += count
+    let bucket = 0
+    while (count > BURST_BOUNDS[bucket]) bucket++
+    this.counters[BURST_BUCKETS + bucket]++
+  }
+
+  /** Hands a burst to the worker that bridges the port's network. */
+  private pass(burst: Burst, port: Port): void {
+    for (let i = 0; i < burst.count; i++) {
+      if (burst.egress[i] === DROPPED) continue
+      if (this.crossing.send(port.network.worker, burst.frame(i), burst.length(i), port.index, UNDECIDED)) {
+        burst.i32[burst.block + i] = -1
+      } else {
+        this.counters[port.row + DROPS + reason.RING_FULL]++
+      }
+    }
+  }
+
+  /** What other workers sent: at most one burst of each; returns the count of frames. */
+  arrivals(): number {
+    let total = 0
+    const burst = this.burst
+    this.crossing.reclaim()
+    for (let w = 0; w < this.crossing.workers; w++) {
+      this.crossing.receive(w, burst)
+      if (burst.count === 0) continue
+      total += burst.count
+      this.decide(burst)
+      this.deliver.run(burst)
+      this.crossing.release(burst)
+    }
+    return total
+  }
+
+  /** Bridges what is undecided, in runs of the same ingress. */
+  private decide(burst: Burst): void {
+    for (let from = 0; from < burst.count; ) {
+      const index = burst.ingress[from]
+      let to = from + 1
+      while (to < burst.count && burst.ingress[to] === index) to++
+      const port = this.ports[index]
+      if (port.network.worker === this.worker) this.bridge.run(burst, from, to, port)
+      for (let i = from; i < to; i++) {
+        // The port went, or its network changed hands, while the frame was under way.
+        if (burst.egress[i] !== UNDECIDED) continue
+        burst.egress[i] = DROPPED
+        this.counters[rowOf(index) + DROPS + reason.NO_DESTINATION]++
+      }
+      from = to
+    }
+  }
+}

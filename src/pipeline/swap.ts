@@ -1,0 +1,175 @@
+/**
+ * Swap puts a new program into a running dataplane, between two bursts. Ports and networks that did not change keep their
+ * objects, tables and queues; what went is flushed. Cold code: it may allocate.
+ */
+import type { Arena } from '../memory/arena.ts'
+import { BLOCK_LENGTH } from '../memory/block.ts'
+import { PORT_COUNT_MAX, rowOf } from '../memory/counters.ts'
+import type { Pool } from '../memory/pool.ts'
+import { MemoryQueue } from '../port/memory.ts'
+import { Network } from '../port/network.ts'
+import { Port } from '../port/port.ts'
+import { DescriptorQueue, type Queue, TUN } from '../port/queue.ts'
+import { TunQueue } from '../port/tun.ts'
+import { DYNAMIC, GATEWAY, MacTable } from '../table/mac.ts'
+import type { Dataplane } from './dataplane.ts'
+import type { Layout } from './layout.ts'
+import { MEMORY, type NetworkProgram, type PortProgram, type Program, type QueueProgram } from './program.ts'
+
+/** A queue of this worker and the port it belongs to. */
+export interface Attached {
+  port: Port
+  queue: Queue
+}
+
+export class Swap {
+  private readonly arena: Arena
+  private readonly pool: Pool
+  private readonly layout: Layout
+  private readonly dataplane: Dataplane
+  private readonly counters: Float64Array
+  private readonly worker: number
+  /** this worker's queues, by port incarnation */
+  private readonly attached = new Map<string, Attached>()
+
+  constructor(
+    arena: Arena,
+    pool: Pool,
+    layout: Layout,
+    dataplane: Dataplane,
+    counters: Float64Array,
+    worker: number,
+  ) {
+    this.arena = arena
+    this.pool = pool
+    this.layout = layout
+    this.dataplane = dataplane
+    this.counters = counters
+    this.worker = worker
+  }
+
+  /** Applies `program`; returns this worker's queues that are new and those that went. */
+  run(program: Program, now: number): { added: Attached[]; removed: Attached[] } {
+    const { dataplane } = this
+    const networks = new Map(program.networks.map((next) => [next.index, this.network(next)]))
+    const before = dataplane.ports.filter((port) => port !== dataplane.none)
+    const wanted = new Map(program.ports.map((next) => [next.incarnation, next]))
+    for (const port of before) if (!wanted.has(port.incarnation)) this.forget(port)
+    for (const next of program.ports) this.port(next, networks.get(next.network)!)
+    dataplane.networks.length = 0
+    for (const [index, network] of networks) {
+      network.members = dataplane.ports.filter((port) => port !== dataplane.none && port.network === network)
+      dataplane.networks.push(network)
+      if (network.worker === this.worker)
+        this.fix(network, program.networks.find((next) => next.index === index)!, now)
+    }
+    return this.queues(program)
+  }
+
+  /** Forgets the dynamic MACs of a network (all: -1) or of one port; returns how many this worker forgot. */
+  flush(network: number, port: number): number {
+    let removed = 0
+    for (const each of this.dataplane.networks) {
+      if (each.worker === this.worker && (network < 0 || each.index === network))
+        removed += each.macs.flush(port)
+    }
+    return removed
+  }
+
+  private network(next: NetworkProgram): Network {
+    const present = this.dataplane.networks.find((network) => network.index === next.index)
+    const owned = next.worker === this.worker
+    // A table has one writer: a worker that does not bridge the network holds a table of nothing.
+    const kept =
+      present && present.worker === next.worker && (!owned || present.macs.capacity === next.macCapacity)
+    const network = kept ? present : new Network(next.index, next.worker, next.mtu, this.table(next, owned))
+    network.mtu = next.mtu
+    if (owned) network.macs.ageingMs = next.ageingMs
+    return network
+  }
+
+  private table(next: NetworkProgram, owned: boolean): MacTable {
+    if (!owned) return this.dataplane.none.network.macs
+    return new MacTable(this.arena, next.macsAt, next.macCapacity, next.ageingMs, PORT_COUNT_MAX)
+  }
+
+  private forget(port: Port): void {
+    if (port.network.worker === this.worker) port.network.macs.flush(port.index, GATEWAY)
+    this.dataplane.ports[port.index] = this.dataplane.none
+  }
+
+  private port(next: PortProgram, network: Network): void {
+    const { dataplane } = this
+    let port = dataplane.ports[next.index]
+    if (port === dataplane.none || port.incarnation !== next.incarnation) {
+      const blockAt = this.layout.portBlocksAt + next.index * BLOCK_LENGTH
+      port = new Port(next.index, next.incarnation, network, rowOf(next.index), blockAt)
+      dataplane.ports[next.index] = port
+    }
+    port.network = network
+    port.mtu = next.mtu
+    port.offloads = next.offloads
+    port.isolated = next.isolated
+    port.gateway = next.gateway
+    port.guard = next.guard !== null
+    port.guardHigh = next.guard?.high ?? 0
+    port.guardLow = next.guard?.low ?? 0
+    port.guardAddresses = Int32Array.from(next.guard?.addresses ?? [])
+    port.macLimit = next.macLimit
+    if (port.floodLimit !== next.floodLimit) port.floodTokens = next.floodLimit * 1000
+    port.floodLimit = next.floodLimit
+    port.worker = next.queues[0]?.worker ?? -1
+  }
+
+  /** Makes the table's configured entries those of the program. */
+  private fix(network: Network, next: NetworkProgram, now: number): void {
+    const macs = network.macs
+    const keep = new Set<number>()
+    for (const wanted of next.fixed) {
+      const present = macs.find(wanted.high, wanted.low)
+      if (present !== 0 && macs.kind(present) === wanted.kind && macs.port(present) === wanted.port) {
+        keep.add(present)
+        continue
+      }
+      if (present !== 0) macs.remove(present)
+      const made = macs.insert(wanted.high, wanted.low, wanted.port, wanted.kind, now)
+      if (made !== 0) keep.add(made)
+    }
+    macs.each((entry, kind) => {
+      if (kind !== DYNAMIC && !keep.has(entry)) macs.remove(entry)
+    })
+  }
+
+  private queues(program: Program): { added: Attached[]; removed: Attached[] } {
+    const added: Attached[] = []
+    const wanted = new Set<string>()
+    for (const next of program.ports) {
+      const port = this.dataplane.ports[next.index]
+      next.queues.forEach((queue, number) => {
+        if (queue.worker !== this.worker) return
+        const key = `${next.incarnation}/${number}`
+        wanted.add(key)
+        if (this.attached.has(key)) return
+        const attached = { port, queue: this.open(queue, next, port) }
+        this.attached.set(key, attached)
+        added.push(attached)
+        if (port.queue === null) port.queue = attached.queue
+      })
+    }
+    const removed: Attached[] = []
+    for (const [key, attached] of this.attached) {
+      if (wanted.has(key)) continue
+      this.attached.delete(key)
+      removed.push(attached)
+    }
+    return { added, removed }
+  }
+
+  private open(queue: QueueProgram, next: PortProgram, port: Port): Queue {
+    if (queue.kind === MEMORY) return new MemoryQueue(this.arena, queue.memoryAt, this.pool.at)
+    if (queue.kind === TUN && next.station) {
+      return new TunQueue(this.arena, this.pool, this.counters, port.row, queue.fd, next.station)
+    }
+    return new DescriptorQueue(queue.kind, queue.fd)
+  }
+}
