@@ -20,6 +20,7 @@ export function debian() {
 
 /** Those of the packages that dpkg does not have installed. */
 export function missing(names) {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg's own placeholders
   const format = '${Package} ${db:Status-Status}\\n'
   const query = spawnSync('dpkg-query', ['-W', '-f', format, ...names], { encoding: 'utf8' })
   const installed = new Set(
