@@ -1,0 +1,155 @@
+/** From what was written to what is meant: defaults filled in, every value in its own type. The form is checked before. */
+import { createHash } from 'node:crypto'
+import * as address from './address.ts'
+import type { Cidr, Configuration, NetworkConfiguration, PortConfiguration } from './configuration.ts'
+import type { Problem } from './problem.ts'
+import { duration, listen, rate } from './quantity.ts'
+import type { FileInput, NetworkInput, PortInput } from './schema.ts'
+
+export const SOCKET = '/run/bridgeport/bridgeport.sock'
+export const HTTP = '127.0.0.1:9477'
+export const STATE = '/var/lib/bridgeport'
+const MTU = 1500
+const AGEING_MS = 300_000
+const MACS = 65_536
+/** IFNAMSIZ of Linux less the terminating zero. */
+const IFNAME_LENGTH = 15
+
+/** Something a user wrote, and where it comes from. */
+export interface Entry<T, O> {
+  input: T
+  origin: O
+}
+export type NetworkEntry = Entry<NetworkInput, NetworkConfiguration['origin']>
+export type PortEntry = Entry<PortInput, PortConfiguration['origin']>
+
+/** All that makes a configuration, in the order of precedence: the file, then runtime.yaml, then `run`. */
+export interface Parts {
+  settings: Pick<FileInput, 'workers' | 'socket' | 'http' | 'state'>
+  networks: Map<string, NetworkEntry>
+  ports: Map<string, PortEntry>
+}
+
+/** `bp-<name>`; a long name keeps its beginning and four digits of its hash, so that two long names differ. */
+function hostIfname(name: string): string {
+  const plain = `bp-${name}`
+  if (plain.length <= IFNAME_LENGTH) return plain
+  return `bp-${name.slice(0, 8)}${createHash('sha256').update(name).digest('hex').slice(0, 4)}`
+}
+
+/** The gateway: as written, else the host's own address in host-only mode, else that network's first address. */
+function gatewayOf(input: NetworkInput, subnet: Cidr | null): string | null {
+  if (input.gateway !== undefined) return input.gateway
+  if (input.mode !== 'host-only' || subnet === null) return null
+  return input.host?.address?.split('/')[0] ?? address.ipv4Text(address.networkOf(subnet) + 1)
+}
+
+function network(name: string, { input, origin }: NetworkEntry): NetworkConfiguration {
+  const subnet = address.cidr(input.subnet ?? '')
+  const gateway = gatewayOf(input, subnet)
+  const hosted = input.mode === 'host-only' || input.host !== undefined
+  const owned =
+    input.mode === 'host-only' && gateway !== null && subnet !== null ? `${gateway}/${subnet.prefix}` : null
+  return {
+    name,
+    mode: input.mode as NetworkConfiguration['mode'],
+    subnet,
+    gateway,
+    mtu: input.mtu ?? MTU,
+    isolated: input.isolated ?? false,
+    host: hosted
+      ? { ifname: input.host?.ifname ?? hostIfname(name), address: input.host?.address ?? owned }
+      : null,
+    macTable: {
+      ageingMs: duration(input.macTable?.ageing ?? '') ?? AGEING_MS,
+      capacity: input.macTable?.capacity ?? MACS,
+    },
+    origin,
+  }
+}
+
+function macOf(name: string, input: PortInput): string | null {
+  if (input.mac !== undefined) return address.macText(input.mac)
+  return input.type === 'tap' || input.type === 'tun' ? address.derivedMac(input.network, name) : null
+}
+
+function port(
+  name: string,
+  { input, origin }: PortEntry,
+  of: NetworkConfiguration | undefined,
+): PortConfiguration {
+  const device = input.type === 'tap' || input.type === 'tun' || input.type === 'qemu-tap' ? input : null
+  const inside = device !== null && device.type !== 'qemu-tap' && device.netns !== undefined
+  const owner = input.type === 'qemu-tap' ? input.owner : undefined
+  return {
+    name,
+    network: input.network,
+    type: input.type as PortConfiguration['type'],
+    ifname: device === null ? '' : (device.ifname ?? (inside ? 'eth0' : name)),
+    netns: device?.netns ?? '',
+    address: input.address ?? null,
+    gateway: inside && input.address !== undefined && of?.mode === 'host-only' ? of.gateway : null,
+    mac: macOf(name, input),
+    mtu: input.mtu ?? 0,
+    queues: device?.queues ?? 1,
+    isolated: input.isolated ?? false,
+    guard: input.guard ?? false,
+    macLimit: input.macLimit ?? 0,
+    floodLimit: rate(input.floodLimit ?? '') ?? 0,
+    owner: owner === undefined ? null : String(owner),
+    offload: device?.offload ?? true,
+    origin,
+  }
+}
+
+/** What a port must have that only its type or its other keys tell. */
+export function incomplete(parts: Parts): Problem[] {
+  const result: Problem[] = []
+  for (const [name, { input }] of parts.networks) {
+    if (input.mode !== 'host-only' || input.subnet !== undefined) continue
+    result.push({
+      path: ['networks', name, 'subnet'],
+      text: 'found nothing, expected a subnet such as 10.0.2.0/24: host-only needs one',
+    })
+  }
+  for (const [name, { input }] of parts.ports) {
+    const path = ['ports', name]
+    if (input.type === 'tun' && input.address === undefined)
+      result.push({
+        path: [...path, 'address'],
+        text: 'found nothing, expected an address such as 10.0.2.15/24: a tun port has no ARP',
+      })
+    if (input.guard && input.type !== 'tap' && input.type !== 'tun' && input.mac === undefined)
+      result.push({
+        path: [...path, 'mac'],
+        text: 'found nothing, expected the MAC that guard lets it send with',
+      })
+    if (input.type !== 'tap' && input.type !== 'tun' && input.type !== 'qemu-tap') continue
+    const named = input.ifname !== undefined || (input.type !== 'qemu-tap' && input.netns !== undefined)
+    if (!named && name.length > IFNAME_LENGTH)
+      result.push({
+        path: [...path, 'ifname'],
+        text: `found nothing, expected an interface name: the port's own has ${name.length} characters, ${IFNAME_LENGTH} may be`,
+      })
+  }
+  return result
+}
+
+/** The configuration that the parts mean. Call `consistency.check` on it before anybody acts on it. */
+export function resolve(parts: Parts): Configuration {
+  const { settings } = parts
+  const http = settings.http ?? HTTP
+  const networks = new Map([...parts.networks].map(([name, entry]) => [name, network(name, entry)]))
+  const ports = [...parts.ports].map(
+    ([name, entry]) => [name, port(name, entry, networks.get(entry.input.network))] as const,
+  )
+  return {
+    workers: settings.workers ?? 1,
+    socket: settings.socket ?? SOCKET,
+    socketMode: 0o660,
+    http: http === 'off' ? null : listen(http),
+    state: settings.state ?? STATE,
+    networks,
+    ports: new Map(ports),
+  }
+}
