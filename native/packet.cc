@@ -1,0 +1,62 @@
+// A packet(7) socket on an interface: the interface's end of a qemu-tap, or a card.
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <sys/socket.h>
+
+#include "cold.h"
+#include "netlink.h"
+
+namespace bridgeport {
+
+// 64 frames (a burst) of 64 KiB with the kernel's bookkeeping, twice: one burst waits while one is worked on.
+constexpr int kBufferLength = 8 << 20;
+
+static void option(int fd, int level, int name, int value, const char* what, const std::string& ifname) {
+  if (setsockopt(fd, level, name, &value, sizeof value) < 0) failInterface(errno, what, ifname);
+}
+
+// The first way passes net.core.[rw]mem_max and needs the initial CAP_NET_ADMIN; the second takes what that allows.
+static void bufferSet(int fd, int forced, int plain) {
+  if (setsockopt(fd, SOL_SOCKET, forced, &kBufferLength, sizeof kBufferLength) < 0)
+    setsockopt(fd, SOL_SOCKET, plain, &kBufferLength, sizeof kBufferLength);
+}
+
+static Descriptor packetSocket(const std::string& ifname, bool vnetHeader, bool promiscuous) {
+  // Protocol 0 receives nothing until it is bound: no frame of another interface and none without its header.
+  Descriptor owner(socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  int fd = owner.get();
+  if (fd < 0) failInterface(errno, "socket", ifname);
+  sockaddr_ll address{};
+  address.sll_family = AF_PACKET;
+  address.sll_protocol = htons(ETH_P_ALL);
+  address.sll_ifindex = interfaceIndex(ifname);
+  option(fd, SOL_PACKET, PACKET_VNET_HDR, vnetHeader ? 1 : 0, "PACKET_VNET_HDR", ifname);
+  option(fd, SOL_PACKET, PACKET_AUXDATA, 1, "PACKET_AUXDATA", ifname);
+  option(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1, "PACKET_IGNORE_OUTGOING", ifname);
+  bufferSet(fd, SO_RCVBUFFORCE, SO_RCVBUF);
+  bufferSet(fd, SO_SNDBUFFORCE, SO_SNDBUF);
+  if (bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) failInterface(errno, "bind", ifname);
+  if (promiscuous) {
+    packet_mreq membership{};
+    membership.mr_ifindex = address.sll_ifindex;
+    membership.mr_type = PACKET_MR_PROMISC;
+    if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &membership, sizeof membership) < 0)
+      failInterface(errno, "PACKET_ADD_MEMBERSHIP", ifname);
+  }
+  return owner;
+}
+
+static Napi::Value packetOpen(const Napi::CallbackInfo& info) {
+  Napi::Object options = info[0].As<Napi::Object>();
+  std::string ifname = interfaceName(text(options, "ifname"), "bind");
+  bool vnetHeader = flag(options, "vnetHeader"), promiscuous = flag(options, "promiscuous");
+  Descriptor opened;
+  // A socket stays in the namespace where it was made, and keeps that namespace alive.
+  inNamespace(text(options, "netns"), [&] { opened = packetSocket(ifname, vnetHeader, promiscuous); });
+  return Napi::Number::New(info.Env(), opened.release());
+}
+
+void registerPacket(Napi::Env env, Napi::Object exports) { expose<packetOpen>(env, exports, "packetOpen"); }
+
+}  // namespace bridgeport

@@ -1,0 +1,58 @@
+// What a daemon asks of the system beside its network: sd_notify(3)'s datagram, close(2), getpwnam(3).
+#include <pwd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <vector>
+
+#include "cold.h"
+
+namespace bridgeport {
+
+static Napi::Value systemdNotify(const Napi::CallbackInfo& info) {
+  std::string path = text(info[0]), state = text(info[1]);
+  if (path.empty()) return Napi::Boolean::New(info.Env(), false);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() > sizeof address.sun_path) failPath(ENAMETOOLONG, "sendto", path);
+  memcpy(address.sun_path, path.data(), path.size());
+  // sd_notify(3): "If the first character of $NOTIFY_SOCKET is "@", the string is understood as Linux abstract
+  // namespace socket."
+  if (path[0] == '@') address.sun_path[0] = '\0';
+  Descriptor fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (fd.get() < 0) failPath(errno, "socket", path);
+  auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
+  if (sendto(fd.get(), state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address), length) < 0)
+    failPath(errno, "sendto", path);
+  return Napi::Boolean::New(info.Env(), true);
+}
+
+static Napi::Value descriptorClose(const Napi::CallbackInfo& info) {
+  // EINTR closes all the same on Linux, and a second close could hit another thread's new descriptor.
+  if (close(info[0].As<Napi::Number>().Int32Value()) < 0 && errno != EINTR) throw SystemError{errno, "close", "", ""};
+  return info.Env().Undefined();
+}
+
+static Napi::Value userId(const Napi::CallbackInfo& info) {
+  std::string name = text(info[0]);
+  passwd entry;
+  passwd* found = nullptr;
+  std::vector<char> buffer(1024);
+  int error;
+  // ERANGE: the entry does not fit; 1 MiB is more than any.
+  while ((error = getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found)) == ERANGE &&
+         buffer.size() < (1u << 20))
+    buffer.resize(buffer.size() * 2);
+  if (found == nullptr) throw SystemError{error != 0 ? error : ENOENT, "getpwnam", "", name};
+  return Napi::Number::New(info.Env(), entry.pw_uid);
+}
+
+void registerProcess(Napi::Env env, Napi::Object exports) {
+  expose<systemdNotify>(env, exports, "systemdNotify");
+  expose<descriptorClose>(env, exports, "descriptorClose");
+  expose<userId>(env, exports, "userId");
+}
+
+}  // namespace bridgeport
