@@ -6,8 +6,6 @@ import { addressB, type Ground } from './ground.ts'
 import type { Measurement } from './measurement.ts'
 import type { Sample } from './metric.ts'
 
-/** Round trips per second of measuring: at 40 µs, the slowest peer's, a third of the time. */
-const floodPerSecond = 8000
 const pacedPerSecond = 1000
 const slackMs = 10_000
 
@@ -18,26 +16,13 @@ function quantile(sorted: number[], fraction: number): number {
 
 async function take(ground: Ground, _joint: unknown, seconds: number): Promise<Sample> {
   const inside = { namespace: ground.a }
-  const limitMs = seconds * 1000 + slackMs
-  // -w ends a flood that loses its replies: it goes on at 100 a second then.
-  const deadline = ['-w', String(Math.ceil(seconds * 2))]
-  const flood = ['-f', '-q', ...deadline, '-c', String(Math.round(floodPerSecond * seconds)), addressB]
-  const summary = await ground.run('ping', flood, inside, limitMs + seconds * 1000)
+  // A deadline and no count: with both, ping takes a single lost reply for a failure.
+  const deadline = ['-w', String(Math.ceil(seconds)), addressB]
+  const limitMs = Math.ceil(seconds) * 1000 + slackMs
+  const summary = await ground.run('ping', ['-f', '-q', ...deadline], inside, limitMs)
   const average = /= [\d.]+\/([\d.]+)\//.exec(summary)
   if (!average) throw new Error(`ping -f: no reply: ${summary.trim().split('\n').at(-2)}`)
-  const paced = [
-    '-i',
-    String(1 / pacedPerSecond),
-    '-c',
-    String(Math.round(pacedPerSecond * seconds)),
-    addressB,
-  ]
-  const lines = await ground.run(
-    'ping',
-    [...paced, '-w', String(Math.ceil(seconds * 2))],
-    inside,
-    limitMs * 2,
-  )
+  const lines = await ground.run('ping', ['-i', String(1 / pacedPerSecond), ...deadline], inside, limitMs)
   const times = [...lines.matchAll(/time=([\d.]+) ms/g)]
     .map(([, ms]) => Number(ms) * 1000)
     .sort((x, y) => x - y)

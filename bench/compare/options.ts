@@ -24,11 +24,11 @@ export class Refusal extends Error {}
 function choose<T extends { name: string }>(key: string, list: string | undefined, all: T[]): T[] {
   if (list === undefined) return all
   const names = all.map((item) => item.name)
-  return list.split(',').map((name) => {
-    const found = all.find((item) => item.name === name)
-    if (!found) throw new Refusal(`${key}: there is no ${name}; choose from ${names.join(', ')}`)
-    return found
-  })
+  const wanted = list.split(',')
+  for (const name of wanted)
+    if (!names.includes(name))
+      throw new Refusal(`${key}: there is no ${name}; choose from ${names.join(', ')}`)
+  return all.filter((item) => wanted.includes(item.name))
 }
 
 function positive(key: string, text: string | undefined, otherwise: number): number {
