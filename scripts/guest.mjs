@@ -38,11 +38,11 @@ ip link set lo up
 ip link set eth0 mtu \${mtu:-1500} up
 ip addr add \${address:-10.0.2.15/24} dev eth0
 echo guest > /www/index.html
-tcpsvd -E 0 7 cat &
+nc -ll -p 7 -e cat &
 httpd -h /www
 iperf3 -s -D > /dev/null 2>&1
 echo @ready > /dev/console
-exec setsid sh -c 'exec sh < /dev/ttyS0 > /dev/ttyS0 2>&1'
+exec setsid sh -c 'sh < /dev/ttyS0 2>&1 | cat > /dev/ttyS0'
 `
 
 function output(command, ...args) {
