@@ -130,9 +130,6 @@ function hotFinding(node: Node, parents: Node[]): string {
   if (parents.some((parent) => parent.type === 'MethodDefinition' && parent.kind === 'constructor')) return ''
   if (forbidden[node.type]) return forbidden[node.type] ?? ''
   const functions = parents.filter(isFunction)
-  const constructing = parents.some(
-    (parent) => parent.type === 'MethodDefinition' && parent.kind === 'constructor',
-  )
   if (isFunction(node) && functions.length > 0) return 'closure'
   if (node.type === 'NewExpression' && functions.length > 0) return 'allocation'
   if (node.type === 'Literal' && 'bigint' in node) return 'BigInt'
