@@ -46,7 +46,7 @@ function plain(error: unknown): string {
 
 /** Reads the file that `find` chose; the default configuration when there is none. Throws a Refusal. */
 export function read(path: string | null): Source {
-  if (path === null) return { path: '', input: DEFAULT, line: () => null }
+  if (path === null) return { path: '', input: { ...DEFAULT }, line: () => null }
   let text: string
   try {
     text = readFileSync(path, 'utf8')
@@ -153,8 +153,8 @@ export function check(parts: Parts, source: Source | null = null, runtime = ''):
 }
 
 function forbidden(parts: Parts): Problem[] {
-  return [...parts.ports].flatMap(([name, { input, origin }]) =>
-    input.type === 'memory' && origin === 'file'
+  return [...parts.ports].flatMap(([name, { input }]) =>
+    input.type === 'memory' && !parts.embedded
       ? [
           {
             path: ['ports', name, 'type'],

@@ -28,6 +28,8 @@ export interface Parts {
   settings: Pick<FileInput, 'workers' | 'socket' | 'http' | 'state'>
   networks: Map<string, NetworkEntry>
   ports: Map<string, PortEntry>
+  /** the switch runs inside a program, which may have memory ports */
+  embedded?: boolean
 }
 
 /** `bp-<name>`; a long name keeps its beginning and four digits of its hash, so that two long names differ. */

@@ -255,7 +255,7 @@ const timeoutNames = [
   .split(' ')
 
 export const File = mapping({
-  workers: integer(1, 64).optional(),
+  workers: integer(1, 16).optional(),
   socket: socketPath.optional(),
   http: z
     .union(
@@ -277,13 +277,13 @@ export const File = mapping({
 })
 export type FileInput = z.infer<typeof File>
 
+/** A static MAC address. */
+export const Mac = mapping({ network: Name, mac, port: z.string('the name of a port').max(64) })
+
 /** What CLI and API added: <state>/runtime.yaml. */
 export const Runtime = mapping({
   networks: z.record(Name, Network, 'a mapping of names to networks').optional(),
   ports: z.record(Name, Port, 'a mapping of names to ports').optional(),
-  macs: z.array(mapping({ network: Name, mac, port: Name }), 'a list of static MAC addresses').optional(),
+  macs: z.array(Mac, 'a list of static MAC addresses').optional(),
 })
 export type RuntimeInput = z.infer<typeof Runtime>
-
-/** Bodies of the API. */
-export const NewMac = mapping({ network: Name, mac, port: Name })

@@ -28,6 +28,8 @@ export const NOTE_EGRESS = 2
 
 export class Pool {
   readonly at: number
+  /** offset in bytes of slot 0's first frame byte */
+  readonly base: number
   /** first index of this worker's range, and how many */
   readonly first: number
   readonly count: number
@@ -40,6 +42,7 @@ export class Pool {
   constructor(arena: Arena, poolAt: number, stackAt: number, first: number, count: number) {
     this.i32 = arena.i32
     this.at = poolAt
+    this.base = poolAt + DATA_AT
     this.stackAt = stackAt >> 2
     this.first = first
     this.count = count
@@ -73,7 +76,7 @@ export class Pool {
 
   /** Offset in bytes of a frame's first byte, the destination MAC. */
   frameAt(frame: number): number {
-    return this.at + frame * STRIDE + DATA_AT
+    return this.base + frame * STRIDE
   }
 
   /** Offset in bytes of a frame's notes. */

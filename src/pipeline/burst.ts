@@ -5,20 +5,26 @@
  */
 import type { Arena } from '../memory/arena.ts'
 import { BURST, LENGTHS } from '../memory/block.ts'
+import { OPEN } from '../table/mac.ts'
 
-/** values of the egress column that are no port's index */
+/** values of the verdict column that are no port's index */
 export const FLOOD = -1
 export const DROPPED = -2
 /** in a frame's notes: not bridged yet */
-export const UNDECIDED = -3
+export const UNDECIDED = OPEN
 
 export class Burst {
   readonly i32: Int32Array
   /** int32 position of the block */
   readonly block: number
   readonly blockAt: number
+  /** offset in bytes of the frame's first byte */
+  readonly at = new Int32Array(BURST)
+  /** flags and GSO type of the vnet header as one number: zero for a frame that asks for nothing */
+  readonly work = new Int32Array(BURST)
   readonly ingress = new Int32Array(BURST)
-  readonly egress = new Int32Array(BURST)
+  /** the egress port's index, FLOOD, DROPPED or UNDECIDED */
+  readonly verdict = new Int32Array(BURST)
   count = 0
 
   constructor(arena: Arena, blockAt: number) {

@@ -15,6 +15,7 @@ import type { Burst } from './burst.ts'
 export class Crossing {
   private readonly u8: Uint8Array
   private readonly i32: Int32Array
+  private readonly view: DataView
   private readonly pool: Pool
   private readonly framesPerWorker: number
   /** by worker: what this worker sends on, sends home, receives, and gets back; null for itself */
@@ -40,6 +41,7 @@ export class Crossing {
   ) {
     this.u8 = arena.u8
     this.i32 = arena.i32
+    this.view = arena.view
     this.pool = pool
     this.framesPerWorker = framesPerWorker
     this.onward = rings.onward
@@ -75,10 +77,12 @@ export class Crossing {
       const frame = ring.pop()
       if (frame < 0) break
       const notes = this.pool.notesAt(frame) >> 2
+      burst.at[count] = this.pool.frameAt(frame)
+      burst.work[count] = vnet.work(this.view, burst.at[count] - vnet.LENGTH)
       burst.i32[burst.block + count] = frame
       burst.i32[burst.block + LENGTHS + count] = this.i32[notes + NOTE_LENGTH]
       burst.ingress[count] = this.i32[notes + NOTE_INGRESS]
-      burst.egress[count] = this.i32[notes + NOTE_EGRESS]
+      burst.verdict[count] = this.i32[notes + NOTE_EGRESS]
       count++
     }
     burst.count = count

@@ -71,7 +71,7 @@ export class Dataplane {
     this.crossing = crossing
     this.worker = worker
     this.parse = new Parse(arena.view, pool, counters)
-    this.bridge = new Bridge(arena.view, pool, counters, this.ports)
+    this.bridge = new Bridge(arena.view, counters, this.ports)
     const segmenter = new Segmenter(arena, pool, layout.segmentAt)
     this.deliver = new Deliver(
       arena,
@@ -95,8 +95,8 @@ export class Dataplane {
       const network = this.networks[n]
       if (network.worker !== this.worker) continue
       const macs = network.macs
-      const share = Math.ceil((2 * macs.capacity * Math.min(passed, macs.ageingMs)) / macs.ageingMs)
-      macs.sweep(Math.min(share, macs.capacity), now)
+      const share = Math.ceil((2 * macs.places * Math.min(passed, macs.ageingMs)) / macs.ageingMs)
+      macs.sweep(Math.min(share, macs.places), now)
     }
   }
 
@@ -135,7 +135,7 @@ export class Dataplane {
   /** Hands a burst to the worker that bridges the port's network. */
   private pass(burst: Burst, port: Port): void {
     for (let i = 0; i < burst.count; i++) {
-      if (burst.egress[i] === DROPPED) continue
+      if (burst.verdict[i] === DROPPED) continue
       if (this.crossing.send(port.network.worker, burst.frame(i), burst.length(i), port.index, UNDECIDED)) {
         burst.i32[burst.block + i] = -1
       } else {
@@ -170,8 +170,8 @@ export class Dataplane {
       if (port.network.worker === this.worker) this.bridge.run(burst, from, to, port)
       for (let i = from; i < to; i++) {
         // The port went, or its network changed hands, while the frame was under way.
-        if (burst.egress[i] !== UNDECIDED) continue
-        burst.egress[i] = DROPPED
+        if (burst.verdict[i] !== UNDECIDED) continue
+        burst.verdict[i] = DROPPED
         this.counters[rowOf(index) + DROPS + reason.NO_DESTINATION]++
       }
       from = to

@@ -11,7 +11,7 @@ import type { Port } from '../port/port.ts'
 import * as ethernet from '../wire/ethernet.ts'
 import * as vnet from '../wire/vnet.ts'
 import { reaches } from './bridge.ts'
-import { type Burst, DROPPED, FLOOD } from './burst.ts'
+import { type Burst, FLOOD } from './burst.ts'
 import type { Crossing } from './crossing.ts'
 import * as offload from './offload.ts'
 import * as reason from './reason.ts'
@@ -71,32 +71,41 @@ export class Deliver {
     this.active = new Int32Array(ports.length)
   }
 
-  /** Takes every frame of the burst to where its egress column says. */
+  /** Takes every frame of the burst to where its verdict says: runs to the same port together. */
   run(burst: Burst): void {
-    for (let i = 0; i < burst.count; i++) {
-      const egress = burst.egress[i]
-      if (egress === DROPPED) continue
-      const from = this.ports[burst.ingress[i]]
-      if (egress === FLOOD) this.flood(burst.frame(i), burst.length(i), from)
-      else this.unicast(burst, i, this.ports[egress], from)
+    const { verdict, count } = burst
+    for (let from = 0; from < count; ) {
+      const out = verdict[from]
+      let to = from + 1
+      while (to < count && verdict[to] === out) to++
+      if (out >= 0) this.unicast(burst, from, to, this.ports[out])
+      else if (out === FLOOD) for (let i = from; i < to; i++) this.flood(burst, i)
+      from = to
     }
     this.flush()
   }
 
-  private unicast(burst: Burst, i: number, to: Port, from: Port): void {
-    if (to.queue !== null) {
-      this.enqueue(to, burst.frame(i), burst.length(i))
-    } else if (to.worker === this.worker || to.worker < 0) {
-      this.counters[to.row + DROPS + reason.EGRESS_DOWN]++
-    } else if (this.crossing.send(to.worker, burst.frame(i), burst.length(i), from.index, to.index)) {
+  private unicast(burst: Burst, from: number, to: number, port: Port): void {
+    if (port.queue !== null) this.enqueue(burst, from, to, port)
+    else if (port.worker === this.worker || port.worker < 0) {
+      this.counters[port.row + DROPS + reason.EGRESS_DOWN] += to - from
+    } else {
+      for (let i = from; i < to; i++) this.pass(burst, i, port)
+    }
+  }
+
+  /** Hands a frame to the worker that has the port's queue. */
+  private pass(burst: Burst, i: number, port: Port): void {
+    if (this.crossing.send(port.worker, burst.frame(i), burst.length(i), burst.ingress[i], port.index)) {
       burst.i32[burst.block + i] = -1
     } else {
-      this.counters[from.row + DROPS + reason.RING_FULL]++
+      this.counters[this.ports[burst.ingress[i]].row + DROPS + reason.RING_FULL]++
     }
   }
 
   /** To every member that the ingress port reaches; other workers get one copy each and flood to their own queues. */
-  private flood(frame: number, length: number, from: Port): void {
+  private flood(burst: Burst, i: number): void {
+    const from = this.ports[burst.ingress[i]]
     const members = from.network.members
     // A flood that came by ring was spread over the workers by the network's own.
     const bridged = from.network.worker === this.worker
@@ -105,57 +114,71 @@ export class Deliver {
     for (let m = 0; m < members.length; m++) {
       const to = members[m]
       if (to === from || !reaches(from, to)) continue
-      if (to.queue !== null) this.enqueue(to, frame, length)
+      if (to.queue !== null) this.enqueue(burst, i, i + 1, to)
       else if (to.worker !== this.worker) remote |= 1 << to.worker
       else if (bridged) this.counters[to.row + DROPS + reason.EGRESS_DOWN]++
       targets++
     }
     if (targets === 0) this.counters[from.row + DROPS + reason.NO_DESTINATION]++
     for (let w = 0; bridged && remote !== 0; w++, remote >>>= 1) {
-      if ((remote & 1) === 0) continue
-      const copy = this.pool.take()
-      if (copy < 0) this.counters[from.row + DROPS + reason.NO_FRAMES]++
-      else {
-        this.crossing.copy(frame, copy, length)
-        if (!this.crossing.send(w, copy, length, from.index, FLOOD)) {
-          this.pool.give(copy)
-          this.counters[from.row + DROPS + reason.RING_FULL]++
-        }
-      }
+      if ((remote & 1) !== 0) this.spread(burst, i, from, w)
     }
   }
 
-  private enqueue(to: Port, frame: number, length: number): void {
-    const at = this.pool.frameAt(frame)
-    // Whatever the tags and the segmentation, a frame this short is within the MTU.
-    if (length > to.mtu + ethernet.HEADER_LENGTH && offload.packetLength(this.view, at, length) > to.mtu) {
-      this.counters[to.row + DROPS + reason.OVERSIZE]++
+  /** Gives another worker its own copy of a flooded frame. */
+  private spread(burst: Burst, i: number, from: Port, worker: number): void {
+    const copy = this.pool.take()
+    const length = burst.length(i)
+    if (copy < 0) {
+      this.counters[from.row + DROPS + reason.NO_FRAMES]++
       return
     }
-    if (vnet.work(this.view, at - vnet.LENGTH) !== 0) {
-      const missing = offload.needed(this.view, at) & ~to.offloads
-      if (missing !== 0) {
-        if (vnet.gsoType(this.view, at - vnet.LENGTH) !== vnet.GSO_NONE) {
-          this.split(to, frame, length)
-          return
-        }
-        offload.complete(this.view, at, length)
-      }
+    this.crossing.copy(burst.frame(i), copy, length)
+    if (this.crossing.send(worker, copy, length, from.index, FLOOD)) return
+    this.pool.give(copy)
+    this.counters[from.row + DROPS + reason.RING_FULL]++
+  }
+
+  /** Appends positions `from` to `to` to the pending burst of a port whose queue is here. */
+  private enqueue(burst: Burst, from: number, to: number, port: Port): void {
+    const { i32 } = this
+    const { block } = burst
+    // Whatever the tags and the segmentation, a frame this short is within the MTU.
+    const short = port.mtu + ethernet.HEADER_LENGTH
+    if (!port.active) {
+      port.active = true
+      this.active[this.activeCount++] = port.index
     }
-    const n = to.pending
-    if (!to.active) {
-      to.active = true
-      this.active[this.activeCount++] = to.index
+    for (let i = from; i < to; i++) {
+      const length = i32[block + LENGTHS + i]
+      if ((length > short || burst.work[i] !== 0) && !this.fits(burst, i, length, port)) continue
+      const n = port.pending
+      i32[port.block + n] = i32[block + i]
+      i32[port.block + LENGTHS + n] = length
+      port.pending = n + 1
+      if (n + 1 === BURST) this.transmit(port)
     }
-    this.i32[to.block + n] = frame
-    this.i32[to.block + LENGTHS + n] = length
-    to.pending = n + 1
-    if (n + 1 === BURST) this.transmit(to, to.block << 2)
+  }
+
+  /** The rarer frames: false if the frame is too long for the port or went out in segments; completes a partial checksum. */
+  private fits(burst: Burst, i: number, length: number, port: Port): boolean {
+    const at = burst.at[i]
+    if (offload.packetLength(this.view, at, length) > port.mtu) {
+      this.counters[port.row + DROPS + reason.OVERSIZE]++
+      return false
+    }
+    if ((offload.needed(this.view, at) & ~port.offloads) === 0) return true
+    if (vnet.gsoType(this.view, at - vnet.LENGTH) === vnet.GSO_NONE) {
+      offload.complete(this.view, at, length)
+      return true
+    }
+    this.split(port, burst.frame(i), length)
+    return false
   }
 
   /** Sends a GSO frame as segments, behind what is pending already: a flow stays in order. */
   private split(to: Port, frame: number, length: number): void {
-    this.transmit(to, to.block << 2)
+    this.transmit(to)
     this.segmenter.begin(frame, length)
     for (;;) {
       const count = this.segmenter.next()
@@ -170,15 +193,15 @@ export class Deliver {
     for (let i = 0; i < this.activeCount; i++) {
       const port = this.ports[this.active[i]]
       port.active = false
-      this.transmit(port, port.block << 2)
+      this.transmit(port)
     }
     this.activeCount = 0
   }
 
-  private transmit(port: Port, blockAt: number): void {
+  private transmit(port: Port): void {
     const count = port.pending
     port.pending = 0
-    if (count > 0) this.send(port, blockAt, count)
+    if (count > 0) this.send(port, port.block << 2, count)
   }
 
   private send(port: Port, blockAt: number, count: number): void {

@@ -59,6 +59,7 @@ export class Swap {
     dataplane.networks.length = 0
     for (const [index, network] of networks) {
       network.members = dataplane.ports.filter((port) => port !== dataplane.none && port.network === network)
+      network.isolation = network.members.some((port) => port.isolated)
       dataplane.networks.push(network)
       if (network.worker === this.worker)
         this.fix(network, program.networks.find((next) => next.index === index)!, now)
@@ -127,13 +128,13 @@ export class Swap {
     const keep = new Set<number>()
     for (const wanted of next.fixed) {
       const present = macs.find(wanted.high, wanted.low)
-      if (present !== 0 && macs.kind(present) === wanted.kind && macs.port(present) === wanted.port) {
+      if (present >= 0 && macs.kind(present) === wanted.kind && macs.port(present) === wanted.port) {
         keep.add(present)
         continue
       }
-      if (present !== 0) macs.remove(present)
+      if (present >= 0) macs.remove(present)
       const made = macs.insert(wanted.high, wanted.low, wanted.port, wanted.kind, now)
-      if (made !== 0) keep.add(made)
+      if (made >= 0) keep.add(made)
     }
     macs.each((entry, kind) => {
       if (kind !== DYNAMIC && !keep.has(entry)) macs.remove(entry)

@@ -10,6 +10,8 @@ export class Network {
   mtu: number
   macs: MacTable
   members: Port[] = []
+  /** one of the members is isolated */
+  isolation = false
 
   constructor(index: number, worker: number, mtu: number, macs: MacTable) {
     this.index = index

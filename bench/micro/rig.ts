@@ -1,0 +1,120 @@
+/** A dataplane in this thread, without workers and kernel: what the microbenchmarks and the allocation test drive. */
+import { Arena } from '../../src/memory/arena.ts'
+import { BURST, LENGTHS } from '../../src/memory/block.ts'
+import { block } from '../../src/memory/counters.ts'
+import { Pool, STRIDE } from '../../src/memory/pool.ts'
+import { Crossing } from '../../src/pipeline/crossing.ts'
+import { Dataplane } from '../../src/pipeline/dataplane.ts'
+import * as layout from '../../src/pipeline/layout.ts'
+import type { NetworkProgram, PortProgram } from '../../src/pipeline/program.ts'
+import { Swap } from '../../src/pipeline/swap.ts'
+import type { Port } from '../../src/port/port.ts'
+import type { Queue } from '../../src/port/queue.ts'
+import * as table from '../../src/table/mac.ts'
+
+const FRAMES = 2048
+
+/** A queue that hands out frames of a recorded stream, headers written where they lie, and swallows what is sent. */
+export class StreamQueue implements Queue {
+  readonly fd = -1
+  readonly quiet = true
+  sent = 0
+  private readonly arena: Arena
+  private readonly headers: Int32Array
+  private readonly length: number
+  private next = 0
+
+  /** `macs` are pairs of stations (destination, source) as the low 32 bits of 02:00:… addresses. */
+  constructor(arena: Arena, macs: Int32Array, length: number) {
+    this.arena = arena
+    this.headers = macs
+    this.length = length
+  }
+
+  receive(pool: Pool, blockAt: number, capacity: number): number {
+    const { i32, view } = this.arena
+    for (let i = 0; i < capacity; i++) {
+      const frame = pool.take()
+      const at = pool.frameAt(frame)
+      view.setInt32(at - 10, 0)
+      view.setUint16(at, 0x0200)
+      view.setInt32(at + 2, this.headers[this.next])
+      view.setUint16(at + 6, 0x0200)
+      view.setInt32(at + 8, this.headers[this.next + 1])
+      view.setUint16(at + 12, 0x0800)
+      this.next = this.next + 2 < this.headers.length ? this.next + 2 : 0
+      i32[(blockAt >> 2) + i] = frame
+      i32[(blockAt >> 2) + LENGTHS + i] = this.length
+    }
+    return capacity
+  }
+
+  transmit(_blockAt: number, count: number): number {
+    this.sent += count
+    return count
+  }
+
+  close(): void {}
+}
+
+export interface Rig {
+  arena: Arena
+  pool: Pool
+  dataplane: Dataplane
+  ports: Port[]
+  counters: Float64Array
+}
+
+/** A dataplane with `count` ports in one network whose table holds `capacity` MACs. */
+export function rig(count: number, capacity: number, change: Partial<PortProgram> = {}): Rig {
+  const arena = Arena.create(2 ** 30)
+  const poolAt = arena.allocate('pool', FRAMES * STRIDE).at
+  const places = layout.worker(arena, 0, FRAMES)
+  const counters = block(arena, 0)
+  const pool = new Pool(arena, poolAt, places.stackAt, 0, FRAMES)
+  const none = { onward: [null], home: [null], arriving: [null], returning: [null] }
+  const crossing = new Crossing(arena, pool, FRAMES, none, [])
+  const dataplane = new Dataplane(arena, pool, counters, crossing, places, 0)
+  const macsAt = arena.allocate('mac/1', table.lengthOf(capacity)).at
+  const network: NetworkProgram = {
+    index: 1,
+    worker: 0,
+    mtu: 1500,
+    macsAt,
+    macCapacity: capacity,
+    ageingMs: 300_000,
+    fixed: [],
+  }
+  const ports = Array.from({ length: count }, (_, index) => ({
+    index,
+    incarnation: index + 1,
+    network: 1,
+    mtu: 1500,
+    offloads: 31,
+    isolated: false,
+    gateway: false,
+    guard: null,
+    macLimit: 0,
+    floodLimit: 0,
+    queues: [],
+    station: null,
+    ...change,
+  }))
+  new Swap(arena, pool, places, dataplane, counters, 0).run({ networks: [network], ports }, 0)
+  return { arena, pool, dataplane, ports: dataplane.ports.slice(0, count), counters }
+}
+
+/** Pairs of stations: `macs` of them behind the egress port talk to as many behind the ingress port, in random order. */
+export function stream(macs: number, length: number): Int32Array {
+  const pairs = new Int32Array(2 * length)
+  let random = 1
+  for (let i = 0; i < length; i++) {
+    random = (Math.imul(random, 1103515245) + 12345) & 0x7fffffff
+    const half = Math.max(1, macs >> 1)
+    pairs[2 * i] = half + ((random >>> 8) % half)
+    pairs[2 * i + 1] = (random >>> 4) % half
+  }
+  return pairs
+}
+
+export { BURST }

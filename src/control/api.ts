@@ -1,0 +1,194 @@
+/**
+ * The API over HTTP: everything on the unix socket, the reading part on TCP. One fastify instance serves both listeners; a
+ * connection's listener decides what it may do, and is noted when it is accepted.
+ */
+import { createServer, type Server } from 'node:http'
+import { isIP, type Socket } from 'node:net'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Metrics } from './metrics.ts'
+import { document } from './openapi.ts'
+import { pathText, problems } from './problem.ts'
+import { Refusal } from './refusal.ts'
+import { Absent } from './registry.ts'
+import { type Route, routes, type Service } from './routes.ts'
+
+/** A daemon that serves; before that every request is answered 503. */
+export interface Serving extends Service {
+  metrics: Metrics
+}
+
+/** A configured host or an address: a page of another site that resolves its own name to us (DNS rebinding) sends that name. */
+export function isOwnHost(header: string | undefined, configured: string): boolean {
+  const host = (header ?? '')
+    .replace(/:\d*$/, '')
+    .replace(/^\[(.*)\]$/, '$1')
+    .toLowerCase()
+  return host === 'localhost' || host === configured.toLowerCase() || isIP(host) !== 0
+}
+
+/** The status of an error and its body. */
+function failure(error: Error & { statusCode?: number }): {
+  status: number
+  body: { error: string; lines?: string[] }
+} {
+  if (error instanceof Refusal) {
+    const lines = [...error.lines]
+    return {
+      status: error instanceof Absent ? 404 : 409,
+      body: lines.length > 1 ? { error: lines[0], lines } : { error: lines[0] },
+    }
+  }
+  const status = error.statusCode ?? 500
+  return { status, body: { error: error.message.split('\n')[0] } }
+}
+
+export class Api {
+  private readonly app: FastifyInstance
+  private readonly outside = new WeakSet<Socket>()
+  private readonly listeners: Server[] = []
+  private configured = ''
+  private serving: Serving | null = null
+  private readonly onError: (error: Error) => void
+
+  private constructor(app: FastifyInstance, onError: (error: Error) => void) {
+    this.app = app
+    this.onError = onError
+  }
+
+  /** Prepares the API; `onError` hears of defects, never of refusals. */
+  static async create(onError: (error: Error) => void): Promise<Api> {
+    const { fastify } = await import('fastify')
+    const app = fastify({
+      logger: false,
+      forceCloseConnections: true,
+      routerOptions: { maxParamLength: 256 },
+    })
+    const api = new Api(app, onError)
+    app.addHook('onRequest', (request, reply, next) => api.admit(request, reply, next))
+    app.setErrorHandler((error: Error, _request, reply) => api.fail(error, reply))
+    app.setNotFoundHandler((request, reply) => {
+      reply
+        .code(404)
+        .send({ error: `there is no ${request.method} ${request.url.split('?')[0]}; see /v1/openapi.json` })
+    })
+    const description = JSON.stringify(document())
+    app.get('/v1/openapi.json', (_request, reply) => reply.type('application/json').send(description))
+    app.get('/healthz', (_request, reply) => reply.type('text/plain').send('ok\n'))
+    app.get('/metrics', async (_request, reply) => {
+      const { metrics } = api.serving as Serving
+      return reply.type(metrics.contentType).send(await metrics.scrape())
+    })
+    for (const route of routes) api.add(route)
+    await app.ready()
+    return api
+  }
+
+  private add(route: Route): void {
+    const url = route.path.replaceAll(/\{(\w+)\}/g, ':$1')
+    this.app.route({
+      method: route.method,
+      url,
+      handler: (request, reply) => this.handle(route, request, reply),
+    })
+  }
+
+  private async handle(route: Route, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+    if (route.handle === undefined) return reply.code(501).send({ error: 'not available yet' })
+    const params = request.params as Record<string, string>
+    const call = { params, query: request.query as Record<string, string>, body: request.body }
+    for (const part of ['query', 'body'] as const) {
+      const result = route[part]?.safeParse(call[part] ?? {})
+      if (result === undefined || result.success) continue
+      const section = route.path.split('/')[2]
+      const name = (call.body as { name?: unknown } | undefined)?.name
+      const prefix = typeof name === 'string' ? [section, name] : [section]
+      const found = problems(result.error.issues, call[part], prefix)
+      const { body } = failure(Refusal.of(found.map((each) => `${pathText(each.path)}: ${each.text}`)))
+      return reply.code(400).send(body)
+    }
+    return reply.send(await route.handle(this.serving as Serving, call))
+  }
+
+  /** Refuses what a connection may not ask for. */
+  private admit(request: FastifyRequest, reply: FastifyReply, next: () => void): void {
+    const refusal = this.outside.has(request.raw.socket) ? this.forbids(request) : null
+    if (refusal !== null) reply.code(403).send({ error: refusal })
+    else if (this.serving === null)
+      reply.code(503).send({ error: 'the switch is starting or ending; try again' })
+    else next()
+  }
+
+  /** Why a request over TCP is refused, or null. */
+  private forbids(request: FastifyRequest): string | null {
+    const { host } = request.headers
+    if (!isOwnHost(host, this.configured)) return `${host ?? 'no host'} is not this switch; use its address`
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      return 'this address is read-only; use the unix socket'
+    if (request.url.startsWith('/v1/capture')) return 'frames are not served here; use the unix socket'
+    return null
+  }
+
+  private fail(error: Error, reply: FastifyReply): void {
+    const { status, body } = failure(error)
+    if (status >= 500) this.onError(error)
+    void reply.code(status).send(body)
+  }
+
+  /** Answers from now on; null refuses again. */
+  serve(serving: Serving | null): void {
+    this.serving = serving
+  }
+
+  /** Listens on a unix socket, readable and writable as `mode` says from its first moment. */
+  async listenUnix(path: string, mode: number): Promise<void> {
+    const server = this.listener()
+    const before = process.umask(0o777 & ~mode)
+    // listen() binds before it returns, so nobody else's file is made under this umask.
+    const listening = started(server, () => server.listen(path))
+    process.umask(before)
+    await listening
+  }
+
+  /** Listens on TCP, read-only; returns the port, which the kernel chose if 0 was asked for. */
+  async listenTcp(host: string, port: number): Promise<number> {
+    this.configured = host
+    const server = this.listener()
+    server.on('connection', (socket) => this.outside.add(socket))
+    await started(server, () => server.listen(port, host))
+    return (server.address() as { port: number }).port
+  }
+
+  private listener(): Server {
+    const server = createServer((request, response) => this.app.routing(request, response))
+    this.listeners.push(server)
+    return server
+  }
+
+  /** Stops listening; answers under way are finished. */
+  async close(): Promise<void> {
+    this.serving = null
+    await Promise.all(
+      this.listeners.map(
+        (server) =>
+          new Promise<void>((resolve) => {
+            server.close(() => resolve())
+            server.closeIdleConnections()
+            setTimeout(() => server.closeAllConnections(), 500).unref()
+          }),
+      ),
+    )
+    await this.app.close()
+  }
+}
+
+/** Resolves when the server listens, rejects with the reason it cannot. */
+function started(server: Server, listen: () => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.once('listening', () => {
+      server.off('error', reject)
+      resolve()
+    })
+    listen()
+  })
+}

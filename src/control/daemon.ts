@@ -1,0 +1,155 @@
+/**
+ * The daemon: `bridgeport up`. It takes its socket first, so that two daemons never work at one configuration, then starts
+ * the switch, then answers. Whatever ends it, interfaces and socket go with it: orderly, in the crash handlers here, or by
+ * the reaper when it is killed.
+ */
+import type { Logger } from 'pino'
+import { notify } from '../port/notify.ts'
+import * as reaper from '../port/reaper.ts'
+import { Api } from './api.ts'
+import type { Configuration } from './configuration.ts'
+import { claim } from './endpoint.ts'
+import { find } from './file.ts'
+import { load, type Overrides } from './load.ts'
+import { Metrics } from './metrics.ts'
+import { Refusal } from './refusal.ts'
+import { Registry } from './registry.ts'
+import { Switch } from './switch.ts'
+import { version } from './version.ts'
+
+export interface Options extends Overrides {
+  /** path of the configuration as given with -c */
+  file?: string
+}
+
+/** JSON lines on stderr, written before the call returns: a crash loses none. */
+async function logger(): Promise<Logger> {
+  const { pino } = await import('pino')
+  return pino({ base: { pid: process.pid } }, pino.destination({ dest: 2, sync: true }))
+}
+
+async function listen(api: Api, { socket, socketMode, http }: Configuration): Promise<void> {
+  await claim(socket)
+  await api.listenUnix(socket, socketMode).catch((error: NodeJS.ErrnoException) => {
+    throw new Refusal(`socket ${socket}`, error.message, 'choose another with --socket')
+  })
+  reaper.watchPath(socket)
+  if (http === null) return
+  http.port = await api.listenTcp(http.host, http.port).catch((error: NodeJS.ErrnoException) => {
+    const reasons: Record<string, string> = {
+      EADDRINUSE: 'the address is in use',
+      EACCES: 'permission denied',
+      EADDRNOTAVAIL: 'this host has no such address',
+    }
+    throw new Refusal(
+      `http ${http.host}:${http.port}`,
+      reasons[error.code ?? ''] ?? error.message,
+      'choose another with http: or write http: off',
+    )
+  })
+}
+
+export class Daemon {
+  private readonly log: Logger
+  private readonly options: Options
+  private readonly api: Api
+  private fabric: Switch | null = null
+  private registry: Registry | null = null
+  private ending = false
+
+  private constructor(log: Logger, options: Options, api: Api) {
+    this.log = log
+    this.options = options
+    this.api = api
+  }
+
+  /** Runs a switch until it is told to end; resolves when it is ready. Throws a Refusal and leaves nothing behind. */
+  static async up(options: Options): Promise<void> {
+    reaper.start()
+    const log = await logger()
+    const loaded = load(find(options.file), options)
+    const api = await Api.create((error) => log.error({ err: error }, 'the API failed'))
+    const daemon = new Daemon(log, options, api)
+    daemon.guard()
+    try {
+      await listen(api, loaded.configuration)
+      daemon.fabric = await Switch.start(loaded.configuration, log)
+      daemon.registry = new Registry(loaded, daemon.fabric, options)
+      await daemon.begin()
+    } catch (error) {
+      await daemon.fabric?.close()
+      await api.close()
+      throw error
+    }
+  }
+
+  /** From here on the switch serves. */
+  private async begin(): Promise<void> {
+    const { fabric, registry, log } = this as { fabric: Switch; registry: Registry; log: Logger }
+    for (const line of await registry.replay()) log.warn(`a pinned address was left out: ${line}`)
+    fabric.on('failed', (error) => this.crash(error))
+    const metrics = await Metrics.start(fabric)
+    this.api.serve({
+      fabric,
+      registry,
+      metrics,
+      reload: () => this.reload(),
+      stop: () => void this.end('the API'),
+    })
+    process.on('SIGHUP', () => void this.reload().catch(() => {}))
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void this.end(signal))
+    const { socket, workers, networks, ports } = registry.configuration
+    log.info({ version, socket, workers, networks: networks.size, ports: ports.size }, 'the switch is ready')
+    notify(`READY=1\nSTATUS=${networks.size} networks, ${ports.size} ports`)
+    process.stdout.write('ready\n')
+  }
+
+  /** Handlers for what nobody planned: one line, everything removed, status 1. */
+  private guard(): void {
+    process.on('uncaughtException', (error) => this.crash(error))
+    process.on('unhandledRejection', (error) => this.crash(error as Error))
+    process.on('exit', () => this.fabric?.closeNow())
+    // A detached daemon's terminal or a pipe that nobody reads any more must not end it.
+    for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+  }
+
+  private async reload(): Promise<void> {
+    notify(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`)
+    try {
+      await (this.registry as Registry).reload(find(this.options.file))
+      this.log.info('the configuration was read again')
+    } catch (error) {
+      const lines = error instanceof Refusal ? error.lines : [(error as Error).message]
+      for (const line of lines) this.log.error(`reload refused: ${line}`)
+      throw error
+    } finally {
+      notify('READY=1')
+    }
+  }
+
+  /** The orderly end: ports and interfaces first, the socket last, so that a successor finds a clean machine. */
+  private async end(cause: string): Promise<void> {
+    if (this.ending) return
+    this.ending = true
+    notify('STOPPING=1')
+    this.log.info({ cause }, 'the switch ends')
+    this.api.serve(null)
+    this.registry?.stop()
+    try {
+      await this.fabric?.close()
+      await this.api.close()
+      process.exit(0)
+    } catch (error) {
+      this.ending = false
+      this.crash(error as Error)
+    }
+  }
+
+  private crash(error: Error): void {
+    if (this.ending) return
+    this.ending = true
+    this.log.fatal({ err: error }, `the switch failed: ${error.message}`)
+    this.fabric?.closeNow()
+    process.exit(1)
+  }
+}

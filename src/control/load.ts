@@ -1,0 +1,65 @@
+/** From the two files of a switch, bridgeport.yaml and runtime.yaml, to one checked configuration. */
+import type { Configuration } from './configuration.ts'
+import { check, entries, read, type Source } from './file.ts'
+import { Refusal } from './refusal.ts'
+import type { NetworkEntry, Parts, PortEntry } from './resolve.ts'
+import * as runtime from './runtime.ts'
+import type { PortInput } from './schema.ts'
+
+/** Settings that `up` was given and that override the file's. */
+export interface Overrides {
+  socket?: string
+}
+
+/** What was read and what it means together. */
+export interface Loaded {
+  source: Source
+  added: runtime.Contents
+  configuration: Configuration
+}
+
+/** Joins the file with what was added; throws a Refusal that names both sides of a conflict. */
+export function combine(
+  source: Source,
+  added: runtime.Contents,
+  runs: Map<string, PortInput>,
+  path: string,
+): Parts {
+  const own = entries(source.input)
+  const networks = new Map<string, NetworkEntry>(own.networks)
+  const ports = new Map<string, PortEntry>(own.ports)
+  const twice: string[] = []
+  const clash = (what: string) =>
+    twice.push(
+      `${what}: ${source.path || 'the default configuration'} and ${path} both define it; remove one of them`,
+    )
+  for (const [name, input] of Object.entries(added.networks)) {
+    if (networks.has(name)) clash(`networks.${name}`)
+    else networks.set(name, { input, origin: 'runtime' })
+  }
+  for (const [name, input] of Object.entries(added.ports)) {
+    if (ports.has(name)) clash(`ports.${name}`)
+    else ports.set(name, { input, origin: 'runtime' })
+  }
+  for (const [name, input] of runs) {
+    if (ports.has(name))
+      twice.push(`ports.${name}: a running \`bridgeport run\` has that name; end it or choose another name`)
+    else ports.set(name, { input, origin: 'run' as const })
+  }
+  if (twice.length > 0) throw Refusal.of(twice)
+  return { settings: source.input, networks, ports }
+}
+
+/** Reads the file and runtime.yaml and checks them together. Throws a Refusal. */
+export function load(path: string | null, overrides: Overrides, runs = new Map<string, PortInput>()): Loaded {
+  const source = read(path)
+  if (overrides.socket !== undefined) source.input.socket = overrides.socket
+  const state = check({ settings: source.input, networks: new Map(), ports: new Map() }).state
+  const added = runtime.read(runtime.pathIn(state))
+  const configuration = check(
+    combine(source, added, runs, runtime.pathIn(state)),
+    source,
+    runtime.pathIn(state),
+  )
+  return { source, added, configuration }
+}

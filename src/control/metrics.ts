@@ -1,0 +1,168 @@
+/**
+ * Prometheus metrics. Values are read from the arena's counters when somebody scrapes; the dataplane runs on. Our families
+ * are plain objects with prom-client's `get`, because their values live in the arena and not in prom-client.
+ */
+import type { Metric, Registry } from 'prom-client'
+import { BURST_BOUNDS } from '../memory/counters.ts'
+import type { NetworkRow, PortRow, WorkerRow } from './rows.ts'
+import type { Switch } from './switch.ts'
+import { version } from './version.ts'
+
+/** Event loop delay is sampled this often: prom-client's 10 ms would wake an idle daemon a hundred times a second. */
+const LOOP_SAMPLE_MS = 500
+
+interface Rows {
+  networks: NetworkRow[]
+  ports: PortRow[]
+  workers: WorkerRow[]
+}
+
+interface Value {
+  labels: Record<string, string | number>
+  value: number
+  metricName?: string
+}
+
+interface Family {
+  name: string
+  help: string
+  type: 'counter' | 'gauge' | 'histogram'
+  values: (rows: Rows) => Value[]
+}
+
+function perPort(name: string, help: string, type: Family['type'], value: (row: PortRow) => number): Family {
+  const values = ({ ports }: Rows) =>
+    ports.map((row) => ({ labels: { port: row.name, network: row.network }, value: value(row) }))
+  return { name, help, type, values }
+}
+
+function perNetwork(name: string, help: string, value: (row: NetworkRow) => number): Family {
+  const values = ({ networks }: Rows) =>
+    networks.map((row) => ({ labels: { network: row.name }, value: value(row) }))
+  return { name, help, type: 'gauge', values }
+}
+
+function perWorker(name: string, help: string, value: (row: WorkerRow) => number): Family {
+  const values = ({ workers }: Rows) =>
+    workers.map((row) => ({ labels: { worker: row.worker }, value: value(row) }))
+  return { name, help, type: 'counter', values }
+}
+
+/** Cumulative buckets, sum and count, as the exposition format wants them. */
+function bursts({ workers }: Rows): Value[] {
+  const name = 'bridgeport_worker_burst_frames'
+  return workers.flatMap(({ worker, burstHistogram, frames }) => {
+    let count = 0
+    const buckets = BURST_BOUNDS.map((le, bucket) => {
+      count += burstHistogram[bucket]
+      return { metricName: `${name}_bucket`, labels: { le, worker }, value: count }
+    })
+    return [
+      ...buckets,
+      { metricName: `${name}_bucket`, labels: { le: '+Inf', worker }, value: count },
+      { metricName: `${name}_sum`, labels: { worker }, value: frames },
+      { metricName: `${name}_count`, labels: { worker }, value: count },
+    ]
+  })
+}
+
+const families: Family[] = [
+  {
+    name: 'bridgeport_build_info',
+    help: 'Version of the switch and of Node, always 1.',
+    type: 'gauge',
+    values: () => [{ labels: { version, node: process.version }, value: 1 }],
+  },
+  perPort('bridgeport_port_up', 'Whether the port is up.', 'gauge', (row) => (row.state === 'up' ? 1 : 0)),
+  perPort(
+    'bridgeport_port_receive_frames_total',
+    'Frames that came in at the port.',
+    'counter',
+    (row) => row.rxFrames,
+  ),
+  perPort(
+    'bridgeport_port_receive_bytes_total',
+    'Bytes that came in at the port.',
+    'counter',
+    (row) => row.rxBytes,
+  ),
+  perPort(
+    'bridgeport_port_transmit_frames_total',
+    'Frames that left at the port.',
+    'counter',
+    (row) => row.txFrames,
+  ),
+  perPort(
+    'bridgeport_port_transmit_bytes_total',
+    'Bytes that left at the port.',
+    'counter',
+    (row) => row.txBytes,
+  ),
+  perPort(
+    'bridgeport_port_unlearned_frames_total',
+    'Frames forwarded although their source was not learned.',
+    'counter',
+    (row) => row.unlearned,
+  ),
+  {
+    name: 'bridgeport_dropped_frames_total',
+    help: 'Frames dropped, by the port that they came from and the reason.',
+    type: 'counter',
+    values: ({ ports }) =>
+      ports.flatMap((row) =>
+        Object.entries(row.drops).map(([reason, value]) => ({
+          labels: { network: row.network, port: row.name, reason },
+          value,
+        })),
+      ),
+  },
+  perNetwork('bridgeport_mac_entries', 'MAC addresses known.', (row) => row.macs),
+  perNetwork('bridgeport_mac_capacity', 'MAC addresses that fit.', (row) => row.macCapacity),
+  perWorker('bridgeport_worker_busy_seconds_total', 'Time spent with frames.', (row) => row.busySeconds),
+  perWorker('bridgeport_worker_bursts_total', 'Bursts received.', (row) => row.bursts),
+  {
+    name: 'bridgeport_worker_burst_frames',
+    help: 'Frames in a burst.',
+    type: 'histogram',
+    values: bursts,
+  },
+]
+
+/** Everything that /metrics shows. */
+export class Metrics {
+  readonly contentType: string
+  private readonly registry: Registry
+  private rows: Rows = { networks: [], ports: [], workers: [] }
+  private readonly fabric: Switch
+
+  private constructor(registry: Registry, fabric: Switch) {
+    this.registry = registry
+    this.fabric = fabric
+    this.contentType = registry.contentType
+    for (const { name, help, type, values } of families)
+      registry.registerMetric({
+        name,
+        help,
+        type,
+        aggregator: 'sum',
+        get: () => ({ name, help, type, aggregator: 'sum', values: values(this.rows) }),
+      } as unknown as Metric)
+  }
+
+  static async start(fabric: Switch): Promise<Metrics> {
+    const { collectDefaultMetrics, Registry } = (await import('prom-client')).default
+    const registry = new Registry()
+    collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LOOP_SAMPLE_MS })
+    // promtool refuses gauges that end in _total.
+    for (const name of ['handles', 'requests', 'resources'])
+      registry.removeSingleMetric(`nodejs_active_${name}_total`)
+    return new Metrics(registry, fabric)
+  }
+
+  /** The exposition text. The rows are read once; prom-client calls every `get` before it first waits. */
+  scrape(): Promise<string> {
+    const { fabric } = this
+    this.rows = { networks: fabric.networks(), ports: fabric.ports(), workers: fabric.workers() }
+    return this.registry.metrics()
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * The API as a table: what is served, by which schema it is read and answered, and what it does. `api.ts` serves it,
+ * `openapi.ts` describes it.
+ */
+import * as z from 'zod'
+import * as answer from './answer.ts'
+import type { Registry } from './registry.ts'
+import * as schema from './schema.ts'
+import type { Switch } from './switch.ts'
+import { version } from './version.ts'
+
+/** What a handler works on. */
+export interface Service {
+  fabric: Switch
+  registry: Registry
+  /** the file that reload reads, found anew when none was named */
+  reload: () => Promise<void>
+  stop: () => void
+}
+
+export interface Call {
+  params: Record<string, string>
+  query: Record<string, string>
+  body: unknown
+}
+
+export interface Route {
+  method: 'GET' | 'POST' | 'DELETE'
+  path: string
+  summary: string
+  query?: z.ZodType
+  body?: z.ZodType
+  answer?: z.ZodType
+  /** absent: the feature does not exist yet */
+  handle?: (service: Service, call: Call) => unknown
+}
+
+/** The same schemas as the file's, with the name beside the other keys. */
+const NewNetwork = schema.Network.extend({ name: schema.Name })
+const identity = {
+  name: schema.Name,
+  origin: z
+    .enum(['runtime', 'run'], 'runtime or run')
+    .optional()
+    .describe('run: lives as long as the process of its netns'),
+}
+const [tap, tun, qemu, ...others] = schema.Port.options
+const NewPort = z.discriminatedUnion('type', [
+  tap.extend(identity),
+  tun.extend(identity),
+  qemu.extend(identity),
+  ...others.map((option) => option.extend(identity)),
+])
+const NewMac = schema.Mac
+const Flush = z.strictObject({ network: schema.Name.optional(), port: z.string().optional() })
+
+function done(action: Promise<unknown>): Promise<{ done: true }> {
+  return action.then(() => ({ done: true }))
+}
+
+function status({ fabric, registry }: Service): z.infer<typeof answer.StatusAnswer> {
+  const { socket, http, state } = registry.configuration
+  const ports = fabric.ports()
+  return {
+    version,
+    node: process.version,
+    pid: process.pid,
+    uptimeSeconds: Math.round(process.uptime()),
+    configuration: registry.path,
+    socket,
+    http: http === null ? null : `${http.host.includes(':') ? `[${http.host}]` : http.host}:${http.port}`,
+    state,
+    networks: fabric.networks().length,
+    ports: ports.length,
+    portsUp: ports.filter((port) => port.state === 'up').length,
+    memoryBytes: process.memoryUsage.rss(),
+    workers: fabric.workers(),
+  }
+}
+
+const list = (item: z.ZodType) => z.array(item)
+
+const networks: Route[] = [
+  {
+    method: 'GET',
+    path: '/v1/networks',
+    summary: 'Networks',
+    answer: list(answer.NetworkAnswer),
+    handle: ({ fabric }) => fabric.networks(),
+  },
+  {
+    method: 'POST',
+    path: '/v1/networks',
+    summary: 'Add a network',
+    body: NewNetwork,
+    answer: answer.NetworkAnswer,
+    handle: ({ registry }, { body }) => {
+      const { name, ...input } = body as z.infer<typeof NewNetwork>
+      return registry.addNetwork(name, input)
+    },
+  },
+  {
+    method: 'DELETE',
+    path: '/v1/networks/{name}',
+    summary: 'Remove a network that was added at run time',
+    answer: answer.DoneAnswer,
+    handle: ({ registry }, { params }) => done(registry.removeNetwork(params.name)),
+  },
+]
+
+const ports: Route[] = [
+  {
+    method: 'GET',
+    path: '/v1/ports',
+    summary: 'Ports, the host interfaces of networks included, with their counters',
+    answer: list(answer.PortAnswer),
+    handle: ({ fabric }) => fabric.ports(),
+  },
+  {
+    method: 'POST',
+    path: '/v1/ports',
+    summary: 'Add a port',
+    body: NewPort,
+    answer: answer.PortAnswer,
+    handle: ({ registry }, { body }) => {
+      const { name, origin, ...input } = body as z.infer<typeof NewPort>
+      return registry.addPort(name, input as schema.PortInput, origin ?? 'runtime')
+    },
+  },
+  {
+    method: 'DELETE',
+    path: '/v1/ports/{name}',
+    summary: 'Remove a port that was added at run time',
+    answer: answer.DoneAnswer,
+    handle: ({ registry }, { params }) => done(registry.removePort(params.name)),
+  },
+]
+
+const macs: Route[] = [
+  {
+    method: 'GET',
+    path: '/v1/macs',
+    summary: 'MAC addresses that the switch knows',
+    answer: list(answer.MacAnswer),
+    handle: ({ fabric }) => fabric.macs(),
+  },
+  {
+    method: 'POST',
+    path: '/v1/macs',
+    summary: 'Pin a MAC address to a port',
+    body: NewMac,
+    answer: answer.MacAnswer,
+    handle: ({ registry }, { body }) => {
+      const { network, mac, port } = body as z.infer<typeof NewMac>
+      return registry.addMac(network, mac, port)
+    },
+  },
+  {
+    method: 'DELETE',
+    path: '/v1/macs/{network}/{mac}',
+    summary: 'Remove a pinned MAC address',
+    answer: answer.DoneAnswer,
+    handle: ({ registry }, { params }) => done(registry.removeMac(params.network, params.mac)),
+  },
+  {
+    method: 'DELETE',
+    path: '/v1/macs',
+    summary: 'Forget learned MAC addresses, of one network or one port if named',
+    query: Flush,
+    answer: answer.FlushAnswer,
+    handle: async ({ fabric }, { query }) => ({ flushed: await fabric.flushMacs(query.network, query.port) }),
+  },
+]
+
+const daemon: Route[] = [
+  {
+    method: 'GET',
+    path: '/v1/status',
+    summary: 'The daemon and its workers',
+    answer: answer.StatusAnswer,
+    handle: status,
+  },
+  {
+    method: 'POST',
+    path: '/v1/reload',
+    summary: 'Read the configuration file again and apply the difference',
+    answer: answer.DoneAnswer,
+    handle: ({ reload }) => done(reload()),
+  },
+  {
+    method: 'POST',
+    path: '/v1/down',
+    summary: 'End the daemon',
+    answer: answer.DoneAnswer,
+    handle: ({ stop }) => {
+      stop()
+      return { done: true }
+    },
+  },
+]
+
+/** Fixed names of what comes later: they answer 501. */
+const later: Route[] = [
+  'neighbours',
+  'leases',
+  'publish',
+  'conntrack',
+  'rules',
+  'sets',
+  'capture',
+  'why',
+].map((noun) => ({
+  method: 'GET',
+  path: `/v1/${noun}`,
+  summary: `Not available yet: ${noun}`,
+}))
+
+export const routes: readonly Route[] = [...daemon, ...networks, ...ports, ...macs, ...later]
