@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <memory>
 #include <set>
 
@@ -28,7 +29,7 @@ namespace bridgeport {
 constexpr size_t kCapacity = 1024;
 
 enum class Order : uint8_t { watch, forget };
-enum class Kind : uint8_t { interface, path };
+enum class Kind : uint8_t { interface, path, process };
 
 // One order on its way to the child, and one line of its table. `device` and `inode` say which file or interface was
 // meant (0: whichever has the name): a new daemon may have made one of the same name before the reaper looks.
@@ -129,6 +130,9 @@ static void detach(int link) {
   // Files first: they go at once, and the next daemon may be waiting for its socket's path.
   for (size_t index = 0; index < kCapacity; index++)
     if (table[index].used && table[index].kind == Kind::path) removePath(table[index]);
+  // A child of the process that ended, which would have forgotten it before its number could go to another.
+  for (size_t index = 0; index < kCapacity; index++)
+    if (table[index].used && table[index].kind == Kind::process) kill(static_cast<pid_t>(table[index].inode), SIGKILL);
   Netlink netlink;
   for (size_t index = 0; index < kCapacity; index++)
     if (table[index].used && table[index].kind == Kind::interface) removeInterface(netlink, table[index]);
@@ -169,7 +173,8 @@ static Record recordOf(const Napi::CallbackInfo& info, Order order) {
   std::string name = text(info[1]), alias = text(info[2]);
   record.used = true;
   record.order = order;
-  record.kind = text(info[0]) == "path" ? Kind::path : Kind::interface;
+  std::string kind = text(info[0]);
+  record.kind = kind == "path" ? Kind::path : kind == "process" ? Kind::process : Kind::interface;
   if (record.kind == Kind::interface) interfaceName(name, "send");
   // The child lives in "/".
   if (record.kind == Kind::path && name[0] != '/') failPath(EINVAL, "send", name);
@@ -177,6 +182,7 @@ static Record recordOf(const Napi::CallbackInfo& info, Order order) {
   memcpy(record.name, name.c_str(), name.size());
   memcpy(record.alias, alias.c_str(), alias.size());
   struct stat status;
+  if (record.kind == Kind::process && (record.inode = strtoul(record.name, nullptr, 10)) < 2) failPath(EINVAL, "send", name);
   if (record.kind == Kind::interface) record.inode = if_nametoindex(record.name);
   if (record.kind == Kind::path && lstat(record.name, &status) == 0) {
     record.device = status.st_dev;

@@ -25,7 +25,9 @@ export interface Options extends Overrides {
 /** JSON lines on stderr, written before the call returns: a crash loses none. */
 async function logger(): Promise<Logger> {
   const { pino } = await import('pino')
-  return pino({ base: { pid: process.pid } }, pino.destination({ dest: 2, sync: true }))
+  const stderr = pino.destination({ dest: 2, sync: true })
+  stderr.on('error', () => {})
+  return pino({ base: { pid: process.pid } }, stderr)
 }
 
 async function listen(api: Api, { socket, socketMode, http }: Configuration): Promise<void> {
@@ -56,6 +58,9 @@ export class Daemon {
   private fabric: Switch | null = null
   private registry: Registry | null = null
   private ending = false
+  private isServing = false
+  /** the signal that came while the switch was starting */
+  private wanted = ''
 
   private constructor(log: Logger, options: Options, api: Api) {
     this.log = log
@@ -85,7 +90,9 @@ export class Daemon {
 
   /** From here on the switch serves. */
   private async begin(): Promise<void> {
-    const { fabric, registry, log } = this as { fabric: Switch; registry: Registry; log: Logger }
+    const { log } = this
+    const fabric = this.fabric as Switch
+    const registry = this.registry as Registry
     for (const line of await registry.replay()) log.warn(`a pinned address was left out: ${line}`)
     fabric.on('failed', (error) => this.crash(error))
     const metrics = await Metrics.start(fabric)
@@ -97,20 +104,23 @@ export class Daemon {
       stop: () => void this.end('the API'),
     })
     process.on('SIGHUP', () => void this.reload().catch(() => {}))
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void this.end(signal))
+    this.isServing = true
     const { socket, workers, networks, ports } = registry.configuration
     log.info({ version, socket, workers, networks: networks.size, ports: ports.size }, 'the switch is ready')
     notify(`READY=1\nSTATUS=${networks.size} networks, ${ports.size} ports`)
     process.stdout.write('ready\n')
+    if (this.wanted !== '') await this.end(this.wanted)
   }
 
   /** Handlers for what nobody planned: one line, everything removed, status 1. */
   private guard(): void {
     process.on('uncaughtException', (error) => this.crash(error))
     process.on('unhandledRejection', (error) => this.crash(error as Error))
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void this.end(signal))
     process.on('exit', () => this.fabric?.closeNow())
     // A detached daemon's terminal or a pipe that nobody reads any more must not end it.
-    for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+    for (const stream of [process.stdout, process.stderr])
+      stream.removeAllListeners('error').on('error', () => {})
   }
 
   private async reload(): Promise<void> {
@@ -129,7 +139,8 @@ export class Daemon {
 
   /** The orderly end: ports and interfaces first, the socket last, so that a successor finds a clean machine. */
   private async end(cause: string): Promise<void> {
-    if (this.ending) return
+    if (!this.isServing) this.wanted = cause
+    if (this.ending || !this.isServing) return
     this.ending = true
     notify('STOPPING=1')
     this.log.info({ cause }, 'the switch ends')

@@ -1,4 +1,5 @@
 /** The path of the daemon's socket: whether a switch answers there, and making room for ours. */
+import { createHash } from 'node:crypto'
 import { lstatSync, mkdirSync, unlinkSync } from 'node:fs'
 import { connect } from 'node:net'
 import { dirname } from 'node:path'
@@ -6,6 +7,11 @@ import { Refusal } from './refusal.ts'
 
 /** How long a live daemon may take to accept, in milliseconds; the kernel accepts for it, so this is never reached. */
 const ACCEPT_MS = 2000
+
+/** Tells switches of one host apart: part of the alias of every interface that a switch makes. */
+export function instance(socket: string): string {
+  return createHash('sha256').update(socket).digest('hex').slice(0, 8)
+}
 
 /** True if somebody accepts connections at the path; false if nothing is there or its owner is dead. */
 export function isLive(path: string): Promise<boolean> {

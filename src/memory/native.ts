@@ -96,8 +96,8 @@ export interface Cold {
   systemdNotify(path: string, text: string): boolean
   /** Forks the reaper; see native/reaper.cc. */
   reaperStart(): void
-  reaperWatch(kind: 'interface' | 'path', name: string, alias: string): void
-  reaperForget(kind: 'interface' | 'path', name: string): void
+  reaperWatch(kind: 'interface' | 'path' | 'process', name: string, alias: string): void
+  reaperForget(kind: 'interface' | 'path' | 'process', name: string): void
   descriptorClose(fd: number): void
   userId(name: string): number
 }

@@ -1,0 +1,64 @@
+/** The daemon's API as the command line calls it: HTTP over the unix socket. */
+import { request } from 'node:http'
+import { Refusal } from '../control/refusal.ts'
+
+export const SOCKET = '/run/bridgeport/bridgeport.sock'
+
+/** The socket to use: --socket, else $BRIDGEPORT_SOCKET, else the default. */
+export function socketOf(options: { socket?: string }): string {
+  return options.socket ?? (process.env.BRIDGEPORT_SOCKET || SOCKET)
+}
+
+function unreachable(socket: string, error: NodeJS.ErrnoException): Refusal {
+  if (error.code === 'EACCES' || error.code === 'EPERM')
+    return new Refusal(
+      `socket ${socket}`,
+      'permission denied',
+      'run as root (sudo) or join the group of the socket',
+    )
+  if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED')
+    return Refusal.of([`no switch answers at ${socket}; start it with \`bridgeport up\``])
+  return new Refusal(`socket ${socket}`, error.message, 'see the log of the switch')
+}
+
+/** Calls the API; resolves to the answer's JSON. Throws a Refusal with the daemon's own line. */
+export function call<T>(
+  socket: string,
+  method: 'GET' | 'POST' | 'DELETE',
+  path: string,
+  body?: object,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const text = body === undefined ? undefined : JSON.stringify(body)
+    const headers =
+      text === undefined
+        ? {}
+        : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
+    const asked = request({ socketPath: socket, method, path, headers, agent: false }, (response) => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('error', (error) => reject(unreachable(socket, error)))
+      response.on('end', () => {
+        try {
+          const answer = JSON.parse(Buffer.concat(chunks).toString('utf8')) as T & {
+            error?: string
+            lines?: string[]
+          }
+          if ((response.statusCode ?? 500) < 400) resolve(answer)
+          else
+            reject(Refusal.of(answer.lines ?? [answer.error ?? `the switch answered ${response.statusCode}`]))
+        } catch {
+          reject(
+            new Refusal(
+              `socket ${socket}`,
+              'what answers there is no switch',
+              'choose another with --socket',
+            ),
+          )
+        }
+      })
+    })
+    asked.on('error', (error) => reject(unreachable(socket, error)))
+    asked.end(text)
+  })
+}

@@ -1,0 +1,16 @@
+/** Options that several commands share. */
+import type { Command } from 'commander'
+
+export function withSocket(command: Command): Command {
+  return command.option('--socket <path>', 'socket of the switch ($BRIDGEPORT_SOCKET)')
+}
+
+/** Digits as a number; anything else stays as it stood, so that the daemon's line can show it. */
+export function number(text: string): number | string {
+  return /^\d{1,15}$/.test(text) ? Number(text) : text
+}
+
+/** The entries that have a value. */
+export function given(values: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
+}

@@ -1,0 +1,78 @@
+/** `bridgeport port`: what is there, one more, one less. */
+import type { Command } from 'commander'
+import type { PortRow } from '../control/rows.ts'
+import { call, socketOf } from './client.ts'
+import { given, number, withSocket } from './option.ts'
+import { list } from './table.ts'
+
+function dropped(row: PortRow): number {
+  return Object.values(row.drops).reduce((sum, count) => sum + count, 0)
+}
+
+const columns = [
+  { title: 'NAME', text: (row: PortRow) => row.name },
+  { title: 'NETWORK', text: (row: PortRow) => row.network },
+  { title: 'TYPE', text: (row: PortRow) => row.type },
+  { title: 'INTERFACE', text: (row: PortRow) => row.ifname },
+  { title: 'NETNS', text: (row: PortRow) => row.netns },
+  { title: 'ADDRESS', text: (row: PortRow) => row.address },
+  { title: 'MAC', text: (row: PortRow) => row.mac },
+  { title: 'RX', text: (row: PortRow) => row.rxFrames },
+  { title: 'TX', text: (row: PortRow) => row.txFrames },
+  { title: 'DROPPED', text: dropped },
+  { title: 'ORIGIN', text: (row: PortRow) => row.origin },
+  {
+    title: 'STATE',
+    text: (row: PortRow) => (row.reason === '' ? row.state : `${row.state} (${row.reason})`),
+  },
+]
+
+interface AddOptions {
+  network: string
+  type: string
+  socket?: string
+  [key: string]: unknown
+}
+
+/** The options as the API's body. `--no-offload` has a default, which is the daemon's as well: it goes only when given. */
+function body(name: string, { socket: _, offload, ...options }: AddOptions): object {
+  return given({ name, ...options, ...(offload === false ? { offload } : {}) })
+}
+
+export function ports(program: Command): void {
+  const noun = program.command('port').description('ports of the switch')
+  withSocket(noun.command('ls').description('list ports'))
+    .option('--json', 'an array of objects')
+    .action(async (options: { json?: boolean }, command: Command) => {
+      list(await call<PortRow[]>(socketOf(command.optsWithGlobals()), 'GET', '/v1/ports'), columns, options)
+    })
+  withSocket(noun.command('add <name>').description('add a port until it is removed'))
+    .requiredOption('--network <name>', 'network that it is plugged into')
+    .requiredOption('--type <type>', 'tap, tun, qemu-tap, nic, vhost-user, stream or dgram')
+    .option('--ifname <name>', 'interface name (eth0 in a namespace, else NAME)')
+    .option('--netns <name|path|pid:N>', 'network namespace of the interface')
+    .option('--address <cidr>', 'address of the interface')
+    .option('--mac <mac>', 'MAC address of the interface')
+    .option('--mtu <bytes>', "largest packet (the network's)", number)
+    .option('--queues <count>', 'queues of the device (1)', number)
+    .option('--isolated', 'reaches the host and nothing else')
+    .option('--guard', 'may send only with its own MAC and address')
+    .option('--mac-limit <count>', 'MAC addresses that it may use', number)
+    .option('--flood-limit <rate>', 'broadcast, multicast and unknown, such as 1000/s')
+    .option('--owner <user>', 'who may open a qemu-tap')
+    .option('--no-offload', 'whole checksums and small frames only')
+    .option('--path <path>', 'socket of vhost-user, stream and dgram')
+    .option('--peer <path>', "the other end's socket of dgram")
+    .option('--role <role>', 'server or client')
+    .option('--mode <mode>', 'mode of the socket, such as 0660')
+    .option('--device <name>', 'card of a nic')
+    .option('--mac-translation', "send with the card's MAC")
+    .action(async (name: string, options: AddOptions, command: Command) => {
+      await call(socketOf(command.optsWithGlobals()), 'POST', '/v1/ports', body(name, options))
+    })
+  withSocket(noun.command('rm <name>').description('remove a port that was added here')).action(
+    async (name: string, _options: object, command: Command) => {
+      await call(socketOf(command.optsWithGlobals()), 'DELETE', `/v1/ports/${encodeURIComponent(name)}`)
+    },
+  )
+}

@@ -1,0 +1,157 @@
+/** What a machine needs to run a switch, looked at one by one: each finding is fine or names its remedy. */
+import { closeSync, lstatSync, openSync, readFileSync } from 'node:fs'
+import { release } from 'node:os'
+import * as leftover from '../port/leftover.ts'
+import { type Cidr, cidr, ipv4Text, overlap } from './address.ts'
+import type { Configuration } from './configuration.ts'
+import { instance, isLive } from './endpoint.ts'
+import { find } from './file.ts'
+import { load, type Overrides } from './load.ts'
+import { Refusal } from './refusal.ts'
+
+export interface Finding {
+  check: string
+  ok: boolean
+  detail: string
+  /** '' when it is fine */
+  remedy: string
+}
+
+function fine(check: string, detail: string): Finding {
+  return { check, ok: true, detail, remedy: '' }
+}
+
+function problem(check: string, detail: string, remedy: string): Finding {
+  return { check, ok: false, detail, remedy }
+}
+
+/** Bits of linux/capability.h, and what needs them. */
+const CAPABILITIES = [
+  { bit: 12n, name: 'CAP_NET_ADMIN' },
+  { bit: 13n, name: 'CAP_NET_RAW' },
+  { bit: 21n, name: 'CAP_SYS_ADMIN' },
+]
+
+function rights(): Finding {
+  const status = readFileSync('/proc/self/status', 'utf8')
+  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`)
+  const missing = CAPABILITIES.filter(({ bit }) => ((effective >> bit) & 1n) === 0n).map(({ name }) => name)
+  if (missing.length === 0) return fine('rights', 'this process may make interfaces and enter namespaces')
+  return problem('rights', `${missing.join(', ')} missing`, 'run as root (sudo bridgeport …)')
+}
+
+function tun(): Finding {
+  try {
+    closeSync(openSync('/dev/net/tun', 'r+'))
+    return fine('tun', '/dev/net/tun opens')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT')
+      return problem(
+        'tun',
+        '/dev/net/tun is missing',
+        'load the module (modprobe tun) or pass the device to the container',
+      )
+    if (code === 'ENODEV')
+      return problem('tun', 'the kernel has no tun driver', 'load the module (modprobe tun)')
+    return problem(
+      'tun',
+      `/dev/net/tun: ${code}`,
+      'run as root (sudo bridgeport …) or pass the device to the container',
+    )
+  }
+}
+
+/** Linux 4.20 brought PACKET_IGNORE_OUTGOING, which qemu-tap needs; 6.2 the UDP segmentation offload of TAPs. */
+function kernel(): Finding {
+  const [major, minor] = release().split('.').map(Number)
+  const isAtLeast = (a: number, b: number) => major > a || (major === a && minor >= b)
+  if (!isAtLeast(4, 20))
+    return problem('kernel', `Linux ${release()} is too old for qemu-tap`, 'use Linux 4.20 or newer')
+  return fine(
+    'kernel',
+    `Linux ${release()}${isAtLeast(6, 2) ? '' : ', without UDP segmentation offload (6.2 has it)'}`,
+  )
+}
+
+async function addon(): Promise<Finding> {
+  try {
+    const { Arena } = await import('../memory/arena.ts')
+    Arena.create(2 ** 20)
+    return fine('memory', 'the addon loads and shared memory can be made')
+  } catch (error) {
+    return problem(
+      'memory',
+      (error as Error).message.split('\n')[0],
+      'build the addon (npm run build); memfd_create needs Linux 3.17',
+    )
+  }
+}
+
+/** The host's IPv4 routes: proc_net(5), addresses in the kernel's byte order. */
+function routes(): { ifname: string; range: Cidr }[] {
+  const swap = (hex: string) => Number.parseInt((hex.match(/../g) as string[]).reverse().join(''), 16) | 0
+  const lines = readFileSync('/proc/net/route', 'utf8').trim().split('\n').slice(1)
+  return lines.flatMap((line) => {
+    const [ifname, destination, , , , , , netmask] = line.split('\t')
+    const prefix = (swap(netmask) >>> 0).toString(2).replaceAll('0', '').length
+    const range = cidr(`${ipv4Text(swap(destination))}/${prefix}`)
+    return range === null || prefix === 0 ? [] : [{ ifname, range }]
+  })
+}
+
+function subnets({ networks }: Configuration): Finding {
+  const own = new Set([...networks.values()].map(({ host }) => host?.ifname))
+  for (const { name, subnet, host } of networks.values()) {
+    if (subnet === null || host === null) continue
+    const other = routes().find(({ ifname, range }) => !own.has(ifname) && overlap(range, subnet))
+    if (other === undefined) continue
+    const detail = `network ${name} has ${subnet.text}, the host routes ${other.range.text} over ${other.ifname}`
+    return problem('subnets', detail, `give network ${name} another subnet`)
+  }
+  return fine('subnets', 'no subnet overlaps a route of the host')
+}
+
+async function socket({ socket: path }: Configuration): Promise<{ finding: Finding; isRunning: boolean }> {
+  try {
+    if (await isLive(path)) return { finding: fine('switch', `a switch answers at ${path}`), isRunning: true }
+    const status = lstatSync(path, { throwIfNoEntry: false })
+    const detail =
+      status === undefined
+        ? `none runs at ${path}`
+        : `a dead one left ${path}; the next \`bridgeport up\` removes it`
+    return { finding: fine('switch', detail), isRunning: false }
+  } catch (error) {
+    const detail = `${path}: ${(error as Error).message}`
+    return {
+      finding: problem('switch', detail, 'run as root (sudo) or join the group of the socket'),
+      isRunning: true,
+    }
+  }
+}
+
+function leftovers({ socket }: Configuration, isRunning: boolean): Finding {
+  const left = isRunning ? [] : leftover.interfaces(instance(socket))
+  if (left.length === 0) return fine('leftovers', 'no interface of a switch that is gone')
+  return problem(
+    'leftovers',
+    `${left.join(', ')} of a switch that is gone`,
+    'the next `bridgeport up` removes them, as does ip link del NAME',
+  )
+}
+
+/** Looks at everything; never throws. */
+export async function examine(options: Overrides & { file?: string }): Promise<Finding[]> {
+  const findings = [rights(), tun(), kernel(), await addon()]
+  let configuration: Configuration
+  try {
+    const path = find(options.file)
+    configuration = load(path, options).configuration
+    findings.push(fine('configuration', path ?? 'the default: no bridgeport.yaml here or in /etc/bridgeport'))
+  } catch (error) {
+    const lines = error instanceof Refusal ? error.lines : [(error as Error).message]
+    return [...findings, ...lines.map((line) => problem('configuration', line, 'mend the file'))]
+  }
+  const { finding, isRunning } = await socket(configuration)
+  return [...findings, subnets(configuration), finding, leftovers(configuration, isRunning)]
+}
