@@ -109,7 +109,8 @@ export function parse(text: string, path: string): Source {
   return source
 }
 
-function validate(value: unknown, path: string, line: Source['line']): FileInput {
+/** Checks the form of a file's contents. Throws a Refusal; lines carry a place when `path` and `line` tell it. */
+export function validate(value: unknown, path = '', line: Source['line'] = () => null): FileInput {
   const input: unknown = value ?? {}
   // `ports:` with every entry commented out is an empty section.
   if (typeof input === 'object')

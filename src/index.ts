@@ -1,0 +1,34 @@
+/**
+ * A switch inside a program.
+ *
+ * ```ts
+ * import { configure, Switch } from 'bridgeport'
+ * const fabric = await Switch.start(configure({
+ *   networks: { lab: { mode: 'internal' } },
+ *   ports: { a: { network: 'lab', type: 'memory' }, b: { network: 'lab', type: 'memory' } },
+ * }), console)
+ * fabric.memory('a').send(frame)
+ * ```
+ */
+import type { Configuration } from './control/configuration.ts'
+import { check, entries, validate } from './control/file.ts'
+import type { FileInput } from './control/schema.ts'
+
+export type {
+  Cidr,
+  Configuration,
+  NetworkConfiguration,
+  PortConfiguration,
+} from './control/configuration.ts'
+export { Refusal } from './control/refusal.ts'
+export type { MacRow, NetworkRow, PortRow, WorkerRow } from './control/rows.ts'
+export type { FileInput, NetworkInput, PortInput } from './control/schema.ts'
+export { type Log, Switch } from './control/switch.ts'
+export { version } from './control/version.ts'
+export type { MemoryPort } from './port/embed.ts'
+
+/** Resolves what bridgeport.yaml would hold, memory ports included. Throws a Refusal with a line for each mistake. */
+export function configure(input: FileInput): Configuration {
+  const checked = validate(input)
+  return check({ settings: checked, ...entries(checked), embedded: true })
+}
