@@ -12,11 +12,13 @@ import { install } from './packages.mjs'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
-/** Thread entries. The worker holds the hot path: bundled whole, its imports become plain variables. */
-const entries = [
-  { source: 'src/cli/main.ts', bundle: 'dist/cli.js', packages: 'external' },
-  { source: 'src/index.ts', bundle: 'dist/index.js', packages: 'external' },
-  { source: 'src/pipeline/worker.ts', bundle: 'dist/worker.js', packages: 'bundle' },
+/**
+ * Thread entries. The control thread's share chunks that are loaded when they are needed: `bridgeport port ls` reads no YAML
+ * and validates nothing. The worker holds the hot path: bundled whole, its imports become plain variables.
+ */
+const groups = [
+  { entryPoints: { cli: 'src/cli/main.ts', index: 'src/index.ts' }, packages: 'external', splitting: true },
+  { entryPoints: { worker: 'src/pipeline/worker.ts' }, packages: 'bundle', splitting: false },
 ]
 
 /** A failed step: `what` went wrong and what to do, in one line. */
@@ -107,34 +109,42 @@ function addon() {
 async function bundles() {
   const stamp = join(root, 'dist/.stamp')
   const sources = newest(join(root, 'src'), join(root, 'package.json'), fileURLToPath(import.meta.url))
-  const complete = entries.every((entry) => existsSync(join(root, entry.bundle)))
+  const names = groups.flatMap((group) => Object.keys(group.entryPoints))
+  const complete = names.every((name) => existsSync(join(root, `dist/${name}.js`)))
   if (complete && newest(stamp) >= sources) return
   progress('bundling')
   const begun = new Date()
   const esbuild = await import(pathToFileURL(join(root, 'node_modules/esbuild/lib/main.js')).href)
-  for (const entry of entries) {
-    if (!existsSync(join(root, entry.source))) continue
-    const options = {
-      entryPoints: [entry.source],
-      outfile: entry.bundle,
-      packages: entry.packages,
-      absWorkingDir: root,
-    }
-    // Minified syntax folds constants across modules: V8 loads a bundled constant from memory, and checks it, at every use.
-    const syntax = { bundle: true, minifySyntax: true, target: 'node20' }
-    const format = { ...syntax, platform: 'node', format: 'esm', logLevel: 'silent' }
-    const errors = await esbuild.build({ ...options, ...format }).then(
-      () => [],
-      (failure) => failure.errors ?? [{ text: failure.message }],
-    )
-    if (errors.length === 0) continue
-    const where = errors[0].location ? `${errors[0].location.file}:${errors[0].location.line}: ` : ''
-    throw new Failure(`bundling ${entry.source} failed: ${where}${errors[0].text}; mend the source`)
-  }
+  const made = []
+  for (const group of groups) made.push(...(await bundle(esbuild, group)))
+  prune(made)
   if (existsSync(join(root, 'src/index.ts'))) declarations()
   mkdirSync(dirname(stamp), { recursive: true })
   writeFileSync(stamp, '')
   utimesSync(stamp, begun, begun)
+}
+
+/** Bundles one group; returns the paths that it made. */
+async function bundle(esbuild, group) {
+  const place = { outdir: 'dist', chunkNames: 'chunk/[hash]', absWorkingDir: root, metafile: true }
+  // Minified syntax folds constants across modules: V8 loads a bundled constant from memory, and checks it, at every use.
+  const syntax = { bundle: true, minifySyntax: true, target: 'node20' }
+  const format = { ...syntax, platform: 'node', format: 'esm', logLevel: 'silent' }
+  try {
+    const { metafile } = await esbuild.build({ ...group, ...place, ...format })
+    return Object.keys(metafile.outputs)
+  } catch (failure) {
+    const { text, location } = failure.errors?.[0] ?? { text: failure.message }
+    const where = location ? `${location.file}:${location.line}: ` : ''
+    throw new Failure(`bundling failed: ${where}${text}; mend the source`)
+  }
+}
+
+/** Removes chunks of earlier builds. */
+function prune(made) {
+  const folder = join(root, 'dist/chunk')
+  if (!existsSync(folder)) return
+  for (const name of readdirSync(folder)) if (!made.includes(`dist/chunk/${name}`)) rmSync(join(folder, name))
 }
 
 function declarations() {
