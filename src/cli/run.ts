@@ -159,18 +159,11 @@ async function plugged(options: Options, socket: string, argv: string[]): Promis
   try {
     return await attend(argv)
   } finally {
-    for (const pid of namespace.inmates()) end(pid)
+    // What the command left running has no network any more.
+    const own = namespace.identity('self')
+    if (own !== null) namespace.evict(own)
     if (network !== 'none')
       await call(socket, 'DELETE', `/v1/ports/${encodeURIComponent(name)}`).catch(() => {})
-  }
-}
-
-/** Ends what the command left running: it has no network any more. */
-function end(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // it ended meanwhile
   }
 }
 

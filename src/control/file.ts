@@ -1,5 +1,6 @@
 /** The configuration file: found, read, parsed, validated whole. Every mistake is a line with its place in the file. */
 import { existsSync, readFileSync } from 'node:fs'
+import { resolve as resolvePath } from 'node:path'
 import { LineCounter, parseDocument } from 'yaml'
 import type { Configuration } from './configuration.ts'
 import * as consistency from './consistency.ts'
@@ -29,9 +30,10 @@ export interface Source {
   line: (path: readonly PropertyKey[]) => number | null
 }
 
-/** The file to use: the one named, else the first of PLACES that exists, else null. */
+/** The absolute path of the file to use: the one named, else the first of PLACES that exists; null for none. */
 export function find(named: string | undefined): string | null {
-  return named ?? PLACES.find((place) => existsSync(place)) ?? null
+  const path = named ?? PLACES.find((place) => existsSync(place))
+  return path === undefined ? null : resolvePath(path)
 }
 
 function plain(error: unknown): string {

@@ -11,12 +11,6 @@ export function duration(text: string): number | null {
   return match === null ? null : Number(match[1]) * unitMs[match[2] as keyof typeof unitMs]
 }
 
-/** A duration as people write it: the largest unit that divides it. */
-export function durationText(ms: number): string {
-  const unit = (['d', 'h', 'm', 's'] as const).find((name) => ms > 0 && ms % unitMs[name] === 0) ?? 'ms'
-  return `${ms / unitMs[unit]}${unit}`
-}
-
 export const ratePattern = /^[1-9]\d{0,8}\/s$/
 
 /** `1000/s` as a number per second, or null. */

@@ -3,6 +3,7 @@
  * run time, and the ports of `bridgeport run`. A change is resolved and checked as a whole, applied to the switch, and then
  * written down; when any of these fails the others are as before.
  */
+import * as namespace from '../port/namespace.ts'
 import * as address from './address.ts'
 import type { Configuration } from './configuration.ts'
 import { check } from './file.ts'
@@ -24,6 +25,8 @@ const WATCH_MS = 1000
 export class Registry {
   private loaded: Loaded
   private runs = new Map<string, PortInput>()
+  /** the namespaces of `run` ports, to end what is left in one whose process was killed */
+  private readonly namespaces = new Map<string, string>()
   private readonly fabric: Switch
   private readonly overrides: Overrides
   private turn: Promise<unknown> = Promise.resolve()
@@ -127,13 +130,18 @@ export class Registry {
       const { added } = this.loaded
       if (origin === 'runtime')
         await this.change({ ...added, ports: { ...added.ports, [name]: input } }, this.runs)
-      else
-        await this.change(
-          added,
-          new Map(this.runs).set(name, { ...input, ...this.addressFor(input) } as PortInput),
-        )
+      else await this.plug(name, input)
       return this.fabric.ports().find((row) => row.name === name) as PortRow
     })
+  }
+
+  private async plug(name: string, input: PortInput): Promise<void> {
+    const runs = new Map(this.runs).set(name, { ...input, ...this.addressFor(input) } as PortInput)
+    const pid = processOf(input)
+    const place = pid === null ? null : namespace.identity(pid)
+    await this.change(this.loaded.added, runs)
+    // Never ours: what is left there is the whole host.
+    if (place !== null && place !== namespace.identity('self')) this.namespaces.set(name, place)
   }
 
   private addressFor(input: PortInput): { address?: string } {
@@ -231,15 +239,18 @@ export class Registry {
     })
   }
 
-  /** Removes `run` ports whose process ended without saying so, while processes it left keep the namespace alive. */
+  /** Removes `run` ports whose process ended without saying so, and what it left running in their namespaces. */
   private watch(): void {
     if (this.timer !== null || this.runs.size === 0) return
     this.timer = setInterval(() => {
       for (const [name, input] of this.runs) {
-        const pid = 'netns' in input ? /^pid:(\d+)$/.exec(input.netns ?? '') : null
-        if (pid === null || isAlive(Number(pid[1]))) continue
+        const pid = processOf(input)
+        if (pid === null || namespace.identity(pid) !== null) continue
+        const left = this.namespaces.get(name)
+        if (left !== undefined) namespace.evict(left)
         void this.removePort(name).catch(() => {})
       }
+      for (const name of this.namespaces.keys()) if (!this.runs.has(name)) this.namespaces.delete(name)
       if (this.runs.size === 0) this.stop()
     }, WATCH_MS)
     this.timer.unref()
@@ -251,11 +262,8 @@ export class Registry {
   }
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
-  }
+/** The process that a `run` port lives with. */
+function processOf(input: PortInput): number | null {
+  const pid = 'netns' in input ? /^pid:(\d+)$/.exec(input.netns ?? '') : null
+  return pid === null ? null : Number(pid[1])
 }

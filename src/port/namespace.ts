@@ -33,17 +33,24 @@ export function resolver(text: string): void {
   }
 }
 
-/** Processes other than this one in the network namespace of this process's main thread. */
-export function inmates(): number[] {
-  const own = readlinkSync('/proc/self/ns/net')
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .filter((name) => {
-      try {
-        return readlinkSync(`/proc/${name}/ns/net`) === own
-      } catch {
-        return false // it ended meanwhile, or it is somebody else's
-      }
-    })
-    .map(Number)
+/** What tells a process's network namespace from every other that exists, or null if the process is gone. */
+export function identity(pid: number | 'self'): string | null {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/net`)
+  } catch {
+    return null
+  }
+}
+
+/** Ends every process but this one in a network namespace that `bridgeport run` made. */
+export function evict(namespace: string): void {
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name)
+    if (!/^\d+$/.test(name) || pid === process.pid || identity(pid) !== namespace) continue
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // it ended meanwhile
+    }
+  }
 }
