@@ -62,7 +62,8 @@ suite('QEMU guest and podman container', ['podman', 'crun', 'conmon', ...qemu], 
   it('container and guest keep their connection across a reload', async () => {
     const b = new Namespace('b')
     const before = await daemon.port('web')
-    await guest.exec(`nc -l -p 9000 > /tmp/received &`)
+    // Without an open stdin busybox's nc would hang up at once.
+    await guest.exec('sleep 100 | nc -l -p 9000 > /tmp/received &')
     const slow = `for i in 1 2 3 4 5 6; do echo $i; sleep 0.3; done | nc ${address(21)} 9000`
     const talk = container.exec('sh', '-c', slow.replace('sleep', '/bin/sleep'))
     const changed = configuration()

@@ -37,7 +37,13 @@ suite('policy', ['cap'], () => {
     expect(await pings('lone', address(number('free')))).toBe(false)
     expect(await pings('free', address(number('lone')))).toBe(false)
     expect(await pings('free', address(number('free2')))).toBe(true)
-    expect((await daemon.port('lone')).drops.isolated).toBeGreaterThan(0)
+    const before = (await daemon.port('lone')).drops.isolated ?? 0
+    const seen = await Witness.open(at.lone2, 'eth0', `ether proto ${experimental}`)
+    const sender = await Witness.open(at.lone, 'eth0')
+    await seen.send(frame(broadcast, mac(number('lone2')), experimental))
+    await sender.send(frame(mac(number('lone2')), mac(number('lone')), experimental), 5)
+    expect(await seen.quiet()).toBe(0)
+    expect((await daemon.port('lone')).drops.isolated).toBe(before + 5)
   })
 
   it('a guarded port sends with its own MAC and address only, ARP included', async () => {

@@ -64,7 +64,7 @@ suite('refusals', ['setpriv', 'unshare'], () => {
 
   it('broken YAML and a port that is there twice', async () => {
     const daemon = daemonWith({})
-    writeFileSync(daemon.file, 'networks: { lan: [ }\n')
+    writeFileSync(daemon.file, 'networks: "open\n')
     expect(await refused(daemon)).toContain(daemon.file)
     writeFileSync(daemon.file, 'ports:\n  a: { network: lan, type: tap }\n  a: { network: lan, type: tap }\n')
     expect(await refused(daemon)).toMatch(/a/)

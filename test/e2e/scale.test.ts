@@ -79,7 +79,7 @@ suite('scale', ['cap', 'iperf3'], () => {
     const second = { network: 'two', queues: 2 }
     const daemon = await Daemon.start({
       workers: 2,
-      networks: { lan, two: { mode: 'internal', subnet: '10.7.0.0/24' } },
+      networks: { lan, two: { mode: 'internal' } },
       ports: {
         a: tap(a, 11, { queues: 2 }),
         b: tap(b, 12, { queues: 2 }),

@@ -100,7 +100,7 @@ export async function eventually<T>(
     const value = await look()
     if (value) return value
     if (Date.now() > end) throw new Error(`not within ${timeoutMs} ms: ${what}`)
-    await pause(50)
+    await pause(10)
   }
 }
 

@@ -14,8 +14,8 @@ const [ifname, filter] = process.argv.slice(2)
 /** Frames between two pauses: half of the 1,000 frames that a Linux device queues. */
 const batch = 500
 
-/** Capture buffer: 60,000 minimum frames with room to spare. */
-const captureBytes = 10 << 20
+/** Capture buffer: libpcap reserves a slot of 64 KiB for every frame, so this holds a burst of 512. */
+const captureBytes = 32 << 20
 
 const buffer = Buffer.alloc(65535 + 18)
 const cap = new Cap()
