@@ -8,8 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import type { Arena } from '../memory/arena.ts'
 import * as counters from '../memory/counters.ts'
-import { Doorbell, WORDS } from '../memory/doorbell.ts'
-import { native } from '../memory/native.ts'
+import * as doorbell from '../memory/doorbell.ts'
 import { STRIDE } from '../memory/pool.ts'
 import * as layout from '../pipeline/layout.ts'
 import type { Answer, Order, Program, Start } from '../pipeline/program.ts'
@@ -44,7 +43,7 @@ interface Events {
 }
 
 export class Crew extends EventEmitter<Events> {
-  readonly bells: Doorbell[]
+  readonly bells: doorbell.Doorbell[]
   private readonly arena: Arena
   private readonly threads: Worker[] = []
   private readonly waiting = new Map<number, (result: number) => void>()
@@ -52,7 +51,7 @@ export class Crew extends EventEmitter<Events> {
   private number = 0
   private ending = false
 
-  private constructor(arena: Arena, bells: Doorbell[]) {
+  private constructor(arena: Arena, bells: doorbell.Doorbell[]) {
     super()
     this.arena = arena
     this.bells = bells
@@ -62,19 +61,17 @@ export class Crew extends EventEmitter<Events> {
   static async start(arena: Arena, workers: number): Promise<Crew> {
     const frames = framesPerWorker(workers)
     const poolAt = arena.allocate('pool', workers * frames * STRIDE).at
-    const doorbellsAt = arena.allocate('doorbells', workers * WORDS * 4).at
+    const doorbellsAt = arena.allocate('doorbells', workers * doorbell.WORDS * 4).at
     for (let w = 0; w < workers; w++) {
       layout.worker(arena, w, frames)
       counters.block(arena, w)
-      for (let v = 0; v < workers; v++) {
-        if (v === w) continue
-        layout.onward(arena, w, v)
-        layout.home(arena, w, v, frames)
-      }
+      layout.rings(arena, w, workers, frames)
     }
-    arena.allocate('none', 4096)
-    const doorbells = Array.from({ length: workers }, () => native.doorbellCreate())
-    const bells = doorbells.map((fd, w) => new Doorbell(arena, doorbellsAt + w * WORDS * 4, fd))
+    layout.none(arena)
+    const doorbells = Array.from({ length: workers }, () => doorbell.create())
+    const bells = doorbells.map(
+      (fd, w) => new doorbell.Doorbell(arena, doorbellsAt + w * doorbell.WORDS * 4, fd),
+    )
     const crew = new Crew(arena, bells)
     const common = {
       arena: { fd: arena.fd, length: arena.length },
@@ -146,7 +143,7 @@ export class Crew extends EventEmitter<Events> {
   stop(): void {
     this.ending = true
     this.arena.stop()
-    for (const bell of this.bells) native.doorbellRing(bell.fd)
+    for (const bell of this.bells) bell.ring()
   }
 
   /** Ends every worker and waits for it. */
@@ -159,6 +156,6 @@ export class Crew extends EventEmitter<Events> {
         late.addEventListener('abort', () => reject(new Error('a dataplane worker did not end in time')))
       })
     }
-    for (const bell of this.bells) native.descriptorClose(bell.fd)
+    for (const bell of this.bells) bell.close()
   }
 }

@@ -1,5 +1,4 @@
 /** A port of the switch as the control thread holds it: its settings, its device and why it may have none. */
-import type { NativeError } from '../memory/native.ts'
 import * as device from '../port/device.ts'
 import { derivedMac } from './address.ts'
 import type { NetworkConfiguration, PortConfiguration } from './configuration.ts'
@@ -93,11 +92,11 @@ export function openDevice(spec: Spec, instance: string): device.Device {
       alias: `bridgeport:${instance}:${spec.name}`,
     })
   } catch (error) {
-    throw explain(spec, error as NativeError)
+    throw explain(spec, error as device.Failure)
   }
 }
 
-function explain(spec: Spec, error: NativeError): Error {
+function explain(spec: Spec, error: device.Failure): Error {
   const what = `port ${spec.name}`
   const where = spec.netns === '' ? '' : ` in ${spec.netns}`
   switch (error.code) {

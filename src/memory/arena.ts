@@ -85,6 +85,11 @@ export class Arena {
     return this.i32[WORD.seeds + which]
   }
 
+  /** Closes the descriptor; mappings stay until their threads end. */
+  close(): void {
+    native.descriptorClose(this.fd)
+  }
+
   get stopped(): boolean {
     return Atomics.load(this.i32, WORD.stop) !== 0
   }

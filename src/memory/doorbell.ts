@@ -11,6 +11,11 @@ export const WORDS = 16
 const SLEEPING = 0
 const MAIL = 1
 
+/** A new eventfd for a doorbell. */
+export function create(): number {
+  return native.doorbellCreate()
+}
+
 export class Doorbell {
   readonly fd: number
   private readonly i32: Int32Array
@@ -54,5 +59,14 @@ export class Doorbell {
 
   clear(): void {
     native.doorbellClear(this.fd)
+  }
+
+  /** Rings whoever listens, without a message. */
+  ring(): void {
+    native.doorbellRing(this.fd)
+  }
+
+  close(): void {
+    native.descriptorClose(this.fd)
   }
 }

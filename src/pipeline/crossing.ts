@@ -11,6 +11,7 @@ import { NOTE_EGRESS, NOTE_INGRESS, NOTE_LENGTH, type Pool } from '../memory/poo
 import type { Ring } from '../memory/ring.ts'
 import * as vnet from '../wire/vnet.ts'
 import type { Burst } from './burst.ts'
+import type { Rings } from './layout.ts'
 
 export class Crossing {
   private readonly u8: Uint8Array
@@ -27,18 +28,7 @@ export class Crossing {
   /** workers that were given something since the last `wake` */
   private told = 0
 
-  constructor(
-    arena: Arena,
-    pool: Pool,
-    framesPerWorker: number,
-    rings: {
-      onward: (Ring | null)[]
-      home: (Ring | null)[]
-      arriving: (Ring | null)[]
-      returning: (Ring | null)[]
-    },
-    doorbells: Doorbell[],
-  ) {
+  constructor(arena: Arena, pool: Pool, framesPerWorker: number, rings: Rings, doorbells: Doorbell[]) {
     this.u8 = arena.u8
     this.i32 = arena.i32
     this.view = arena.view

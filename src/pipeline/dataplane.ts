@@ -18,24 +18,17 @@ import {
   rowOf,
 } from '../memory/counters.ts'
 import type { Pool } from '../memory/pool.ts'
-import { Network } from '../port/network.ts'
-import { Port } from '../port/port.ts'
+import type { Network } from '../port/network.ts'
+import type { Port } from '../port/port.ts'
 import type { Queue } from '../port/queue.ts'
-import { MacTable } from '../table/mac.ts'
 import { Bridge } from './bridge.ts'
 import { Burst, DROPPED, UNDECIDED } from './burst.ts'
 import type { Crossing } from './crossing.ts'
 import { Deliver } from './deliver.ts'
-import type { Layout } from './layout.ts'
+import * as layout from './layout.ts'
 import { Parse } from './parse.ts'
 import * as reason from './reason.ts'
 import { Segmenter } from './segment.ts'
-
-/** A network and a port that stand where none is, so that the arrays hold one kind of object. */
-function nothing(arena: Arena): Port {
-  const at = arena.allocate('none', 4096).at
-  return new Port(0, 0, new Network(-1, -1, 0, new MacTable(arena, at, 1, 0, 1)), 0, at)
-}
 
 /** How many table entries are looked at a second is such that each is seen twice within the ageing time. */
 const SWEEP_MS = 1000
@@ -59,20 +52,19 @@ export class Dataplane {
     pool: Pool,
     counters: Float64Array,
     crossing: Crossing,
-    layout: Layout,
+    places: layout.Layout,
     worker: number,
   ) {
-    this.none = nothing(arena)
-    this.none.worker = -1
+    this.none = layout.none(arena)
     this.ports = new Array(PORT_COUNT_MAX).fill(this.none)
     this.pool = pool
     this.counters = counters
-    this.burst = new Burst(arena, layout.burstAt)
+    this.burst = new Burst(arena, places.burstAt)
     this.crossing = crossing
     this.worker = worker
     this.parse = new Parse(arena.view, pool, counters)
     this.bridge = new Bridge(arena.view, counters, this.ports)
-    const segmenter = new Segmenter(arena, pool, layout.segmentAt)
+    const segmenter = new Segmenter(arena, pool, places.segmentAt)
     this.deliver = new Deliver(
       arena,
       pool,
@@ -80,7 +72,7 @@ export class Dataplane {
       this.ports,
       crossing,
       segmenter,
-      layout.segmentAt,
+      places.segmentAt,
       worker,
     )
   }

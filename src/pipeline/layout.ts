@@ -1,13 +1,16 @@
 /** Where a worker's own things lie in the arena, and the rings between workers. Both sides compute the same places. */
 import type { Arena } from '../memory/arena.ts'
-import { BLOCK_LENGTH, BURST } from '../memory/block.ts'
+import { BLOCK_LENGTH } from '../memory/block.ts'
 import { PORT_COUNT_MAX } from '../memory/counters.ts'
+import * as poll from '../memory/poll.ts'
 import * as ring from '../memory/ring.ts'
+import { Network } from '../port/network.ts'
+import { Port } from '../port/port.ts'
+import { lengthOf, MacTable } from '../table/mac.ts'
 
 /** Offsets in bytes within the arena. */
 export interface Layout {
-  clockAt: number
-  eventsAt: number
+  pollAt: number
   burstAt: number
   segmentAt: number
   /** one block a port */
@@ -23,14 +26,12 @@ function homeCapacity(framesPerWorker: number): number {
 }
 
 export function worker(arena: Arena, index: number, framesPerWorker: number): Layout {
-  const eventsLength = BURST * 8
-  const length = 64 + eventsLength + (2 + PORT_COUNT_MAX) * BLOCK_LENGTH + framesPerWorker * 4
+  const length = poll.LENGTH + (2 + PORT_COUNT_MAX) * BLOCK_LENGTH + framesPerWorker * 4
   const { at } = arena.allocate(`worker/${index}`, length)
-  const burstAt = at + 64 + eventsLength
+  const burstAt = at + poll.LENGTH
   const portBlocksAt = burstAt + 2 * BLOCK_LENGTH
   return {
-    clockAt: at,
-    eventsAt: at + 64,
+    pollAt: at,
     burstAt,
     segmentAt: burstAt + BLOCK_LENGTH,
     portBlocksAt,
@@ -39,12 +40,39 @@ export function worker(arena: Arena, index: number, framesPerWorker: number): La
 }
 
 /** The ring that carries frames from one worker on to another. */
-export function onward(arena: Arena, from: number, to: number): ring.Ring {
+function onward(arena: Arena, from: number, to: number): ring.Ring {
   return new ring.Ring(arena, arena.allocate(`ring/onward/${from}/${to}`, ring.lengthOf(ONWARD)).at, ONWARD)
 }
 
 /** The ring that carries frames from one worker home to another. */
-export function home(arena: Arena, from: number, to: number, framesPerWorker: number): ring.Ring {
+function home(arena: Arena, from: number, to: number, framesPerWorker: number): ring.Ring {
   const capacity = homeCapacity(framesPerWorker)
   return new ring.Ring(arena, arena.allocate(`ring/home/${from}/${to}`, ring.lengthOf(capacity)).at, capacity)
+}
+
+/** A worker's rings, by the other worker; null where that is itself. */
+export interface Rings {
+  onward: (ring.Ring | null)[]
+  home: (ring.Ring | null)[]
+  arriving: (ring.Ring | null)[]
+  returning: (ring.Ring | null)[]
+}
+
+export function rings(arena: Arena, self: number, workers: number, framesPerWorker: number): Rings {
+  const others = Array.from({ length: workers }, (_, w) => w)
+  const each = (make: (other: number) => ring.Ring) => others.map((w) => (w === self ? null : make(w)))
+  return {
+    onward: each((w) => onward(arena, self, w)),
+    home: each((w) => home(arena, self, w, framesPerWorker)),
+    arriving: each((w) => onward(arena, w, self)),
+    returning: each((w) => home(arena, w, self, framesPerWorker)),
+  }
+}
+
+/** A network and a port that stand where none is, so that the arrays hold one kind of object. */
+export function none(arena: Arena): Port {
+  const { at } = arena.allocate('none', lengthOf(1))
+  const port = new Port(0, 0, new Network(-1, -1, 0, new MacTable(arena, at, 1, 0, 1)), 0, at)
+  port.worker = -1
+  return port
 }

@@ -4,7 +4,7 @@
  * a GSO frame must be the TCP or UDP packet that its type says, and what the header leaves open is written anew, so that
  * the stages behind may trust it. A frame with NEEDS_CSUM carries the uncomplemented sum of the pseudo-header only.
  */
-import { native } from '../memory/native.ts'
+import { checksum } from '../memory/checksum.ts'
 import { OFFLOAD_CSUM, OFFLOAD_ECN, OFFLOAD_TSO4, OFFLOAD_TSO6, OFFLOAD_USO } from '../port/port.ts'
 import * as ethernet from '../wire/ethernet.ts'
 import * as ipv4 from '../wire/ipv4.ts'
@@ -115,7 +115,7 @@ export function complete(view: DataView, at: number, length: number): void {
   const header = at - vnet.LENGTH
   const start = vnet.csumStart(view, header)
   const offset = vnet.csumOffset(view, header)
-  const sum = ~native.checksum(at + start, length - start, 0) & 0xffff
+  const sum = ~checksum(at + start, length - start, 0) & 0xffff
   // RFC 768: a computed zero is sent as all ones; for TCP both mean the same sum, so only UDP's offset asks for it.
   view.setUint16(at + start + offset, sum === 0 && offset === udp.CHECKSUM_AT ? 0xffff : sum)
   vnet.clear(view, header)

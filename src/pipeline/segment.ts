@@ -6,7 +6,7 @@
  */
 import type { Arena } from '../memory/arena.ts'
 import { BURST, LENGTHS } from '../memory/block.ts'
-import { native } from '../memory/native.ts'
+import { checksum } from '../memory/checksum.ts'
 import type { Pool } from '../memory/pool.ts'
 import * as ethernet from '../wire/ethernet.ts'
 import * as ipv4 from '../wire/ipv4.ts'
@@ -61,9 +61,7 @@ export class Segmenter {
     this.number = 0
     // The addresses' part of the pseudo-header (RFC 9293 3.1, RFC 8200 8.1) is the same for every segment.
     const protocol = this.isUdp ? ipv4.PROTOCOL_UDP : ipv4.PROTOCOL_TCP
-    this.sum = this.isV4
-      ? native.checksum(this.network + 12, 8, protocol)
-      : native.checksum(this.network + 8, 32, protocol)
+    this.sum = this.isV4 ? checksum(this.network + 12, 8, protocol) : checksum(this.network + 8, 32, protocol)
   }
 
   /** Fills the block with the next segments; returns the count, 0 when the frame is finished, -1 if the pool is empty. */
@@ -112,7 +110,7 @@ export class Segmenter {
     ipv4.setTotalLength(view, at, length)
     ipv4.setIdentification(view, at, (ipv4.identification(view, at) + this.number) & 0xffff)
     ipv4.setChecksum(view, at, 0)
-    ipv4.setChecksum(view, at, ~native.checksum(at, ipv4.headerLength(view, at), 0) & 0xffff)
+    ipv4.setChecksum(view, at, ~checksum(at, ipv4.headerLength(view, at), 0) & 0xffff)
   }
 
   private writeTransport(at: number, length: number, last: boolean): void {
@@ -128,7 +126,7 @@ export class Segmenter {
     }
     view.setUint16(checksumAt, 0)
     const pseudo = this.sum + length
-    const sum = ~native.checksum(at, length, (pseudo & 0xffff) + (pseudo >>> 16)) & 0xffff
+    const sum = ~checksum(at, length, (pseudo & 0xffff) + (pseudo >>> 16)) & 0xffff
     view.setUint16(checksumAt, sum === 0 && this.isUdp ? 0xffff : sum)
   }
 }

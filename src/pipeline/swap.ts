@@ -9,18 +9,12 @@ import type { Pool } from '../memory/pool.ts'
 import { MemoryQueue } from '../port/memory.ts'
 import { Network } from '../port/network.ts'
 import { Port } from '../port/port.ts'
-import { DescriptorQueue, type Queue, TUN } from '../port/queue.ts'
+import { type Attached, DescriptorQueue, type Queue, TUN } from '../port/queue.ts'
 import { TunQueue } from '../port/tun.ts'
 import { DYNAMIC, GATEWAY, MacTable } from '../table/mac.ts'
 import type { Dataplane } from './dataplane.ts'
 import type { Layout } from './layout.ts'
 import { MEMORY, type NetworkProgram, type PortProgram, type Program, type QueueProgram } from './program.ts'
-
-/** A queue of this worker and the port it belongs to. */
-export interface Attached {
-  port: Port
-  queue: Queue
-}
 
 export class Swap {
   private readonly arena: Arena

@@ -30,6 +30,9 @@ export interface DeviceSpec {
   alias: string
 }
 
+/** What the kernel said when it refused: `code`, `syscall`, and the `path` or `interface` it was about. */
+export type Failure = NativeError
+
 /** An open device: descriptors to serve, by queue. */
 export interface Device {
   spec: DeviceSpec
@@ -103,11 +106,16 @@ export function resize(device: Device, mtu: number): void {
   native.linkSet({ netns: device.spec.netns, ifname: device.spec.ifname, mtu })
 }
 
+/** On the way out in a hurry: removes what would outlive the process. */
+export function leave(device: Device): void {
+  if (device.spec.type === 'qemu-tap') remove(device.spec)
+}
+
 /** Closes a device; its interface goes with it. Only after every worker has let go of the descriptors. */
 export function close(device: Device): void {
   for (const fd of device.fds) native.descriptorClose(fd)
   device.fds = []
-  if (device.spec.type === 'qemu-tap') remove(device.spec)
+  leave(device)
 }
 
 /** Removes the interface of a qemu-tap, and the reaper's note of it. */

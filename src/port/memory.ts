@@ -6,7 +6,7 @@
  */
 import type { Arena } from '../memory/arena.ts'
 import { ERRORS, LENGTHS } from '../memory/block.ts'
-import { DATA_AT, FRAME_LENGTH_MAX, type Pool, STRIDE, VNET_LENGTH } from '../memory/pool.ts'
+import { DATA_AT, type Pool, STRIDE, VNET_LENGTH } from '../memory/pool.ts'
 import type { Queue } from './queue.ts'
 
 /** slots each way, a power of two */
@@ -15,14 +15,14 @@ const HEAD = 0
 const TAIL = 16
 const WAITING = 32
 const HEADER_LENGTH = 64 * 4
-const WAY_LENGTH = HEADER_LENGTH + SLOTS * STRIDE
+export const WAY_LENGTH = HEADER_LENGTH + SLOTS * STRIDE
 /** Bytes that a memory port takes in the arena; what no frame touched costs nothing. */
 export const LENGTH = 2 * WAY_LENGTH
 
 const EAGAIN = 11
 
 /** One direction: `put` by its writer, `peek` and `drop` by its reader. */
-class Way {
+export class Way {
   private readonly i32: Int32Array
   private readonly at: number
   private readonly base: number
@@ -132,55 +132,4 @@ export class MemoryQueue implements Queue {
   }
 
   close(): void {}
-}
-
-/** The embedding thread's end; this side is not hot. */
-export class MemoryPort {
-  /** called when frames wait, once for every `listen` */
-  onframes: (() => void) | null = null
-  private readonly u8: Uint8Array
-  private readonly i32: Int32Array
-  private readonly tx: Way
-  private readonly rx: Way
-  private readonly wake: () => void
-
-  /** `wake` is called after frames were sent. */
-  constructor(arena: Arena, at: number, wake: () => void) {
-    this.u8 = arena.u8
-    this.i32 = arena.i32
-    this.tx = new Way(arena, at)
-    this.rx = new Way(arena, at + WAY_LENGTH)
-    this.wake = wake
-  }
-
-  /** Sends one Ethernet frame, with a vnet header of ten bytes if given; false if the port is full. Longer than a slot: RangeError. */
-  send(frame: Uint8Array, vnet?: Uint8Array): boolean {
-    if (frame.length > FRAME_LENGTH_MAX)
-      throw new RangeError(`frame of ${frame.length} bytes: at most ${FRAME_LENGTH_MAX}`)
-    const slot = this.tx.vacant()
-    if (slot < 0) return false
-    this.u8.fill(0, slot + DATA_AT - VNET_LENGTH, slot + DATA_AT)
-    if (vnet) this.u8.set(vnet.subarray(0, VNET_LENGTH), slot + DATA_AT - VNET_LENGTH)
-    this.u8.set(frame, slot + DATA_AT)
-    this.i32[slot >> 2] = frame.length
-    this.tx.publish()
-    this.wake()
-    return true
-  }
-
-  /** The oldest frame that the switch sent here and its vnet header, copied, or null. */
-  receive(): { frame: Uint8Array; vnet: Uint8Array } | null {
-    const slot = this.rx.oldest()
-    if (slot < 0) return null
-    const frame = this.u8.slice(slot + DATA_AT, slot + DATA_AT + this.i32[slot >> 2])
-    const vnet = this.u8.slice(slot + DATA_AT - VNET_LENGTH, slot + DATA_AT)
-    this.rx.consume()
-    return { frame, vnet }
-  }
-
-  /** Asks to be told when frames wait; false if some wait already. */
-  listen(): boolean {
-    this.rx.waiting = true
-    return this.rx.oldest() < 0
-  }
 }

@@ -4,6 +4,7 @@
  */
 import { native } from '../memory/native.ts'
 import type { Pool } from '../memory/pool.ts'
+import type { Port } from './port.ts'
 
 /** kinds of descriptor that native knows, see native/burst.cc */
 export const TAP = 0
@@ -27,6 +28,12 @@ export interface Queue {
   transmit(blockAt: number, count: number): number
   /** Gives back whatever frames it holds; the descriptor is closed by whoever opened it. */
   close(): void
+}
+
+/** A queue and the port it belongs to. */
+export interface Attached {
+  port: Port
+  queue: Queue
 }
 
 /** A TAP or packet socket. */

@@ -18,14 +18,15 @@ export const STATIC = 2
 export const HOST = 3
 export const GATEWAY = 4
 
-const WORDS = 4
-const KEY = 0
-const LOW = 1
-const SEEN = 2
-const KIND = 3
+/** int32 an entry, and the positions of its words */
+export const WORDS = 4
+export const KEY = 0
+export const LOW = 1
+export const SEEN = 2
+export const KIND = 3
 
-const EMPTY = 0
-const REMOVED = 0x01000000
+export const EMPTY = 0
+export const REMOVED = 0x01000000
 /** Longest probe: at half load one this long has a probability below 1e-9; a full table must not become a long search. */
 const PROBES = 128
 export const CAPACITY_MAX = 2 ** 20
@@ -39,44 +40,13 @@ export interface Columns {
 /** The verdict of a frame that the table may decide; every other one is passed over. */
 export const OPEN = -3
 
-/** What a reader sees of an entry; ages in milliseconds. */
-export interface MacEntry {
-  high: number
-  low: number
-  port: number
-  kind: number
-  ageMs: number
-}
-
-function placesOf(capacity: number): number {
+export function placesOf(capacity: number): number {
   return Math.max(2 * PROBES, 2 ** Math.ceil(Math.log2(capacity * 2)))
 }
 
 /** Bytes that a table of `capacity` entries takes. */
 export function lengthOf(capacity: number): number {
   return WORDS * placesOf(capacity) * 4
-}
-
-/** Reads every live entry; safe from any thread. `nowMs` is the writer's clock, a wrapping int32. */
-export function list(
-  arena: Arena,
-  at: number,
-  capacity: number,
-  nowMs: number,
-  ageingMs: number,
-): MacEntry[] {
-  const entries = new Int32Array(arena.buffer, at, WORDS * placesOf(capacity))
-  const found: MacEntry[] = []
-  for (let e = 0; e < entries.length; e += WORDS) {
-    const key = Atomics.load(entries, e + KEY)
-    if (key === EMPTY || key === REMOVED) continue
-    const low = Atomics.load(entries, e + LOW)
-    const kind = Atomics.load(entries, e + KIND)
-    const ageMs = (nowMs - Atomics.load(entries, e + SEEN)) | 0
-    if (Atomics.load(entries, e + KEY) !== key || (kind === DYNAMIC && ageMs > ageingMs)) continue
-    found.push({ high: key >>> 16, low, port: (key & 0xffff) - 1, kind, ageMs: Math.max(0, ageMs) })
-  }
-  return found
 }
 
 export class MacTable {

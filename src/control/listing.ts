@@ -1,0 +1,95 @@
+/** Listings of a running switch: read from the plant, the arena and the kernel; nobody is stopped for them. */
+import * as device from '../port/device.ts'
+import { DYNAMIC } from '../table/mac.ts'
+import { list, type MacEntry } from '../table/snapshot.ts'
+import * as mac from '../wire/mac.ts'
+import { broadcastOf, cidr, ipv4, ipv4Text, networkOf } from './address.ts'
+import type { Net } from './compile.ts'
+import { type Member, mtuOf } from './member.ts'
+import type { Plant } from './plant.ts'
+import type { MacRow, NetworkRow, PortRow } from './rows.ts'
+
+/** By bit of a device's offloads, and by kind of a table's entry. */
+const OFFLOAD_NAMES = ['csum', 'tso4', 'tso6', 'ecn', 'uso']
+const KINDS: Record<number, MacRow['kind']> = { 1: 'dynamic', 2: 'static', 3: 'host', 4: 'gateway' }
+
+/** The workers' clock: CLOCK_MONOTONIC in milliseconds, wrapped to int32. */
+function monotonicMs(): number {
+  return Number(BigInt.asIntN(32, process.hrtime.bigint() / 1_000_000n))
+}
+
+function entries(plant: Plant, net: Net): MacEntry[] {
+  const { capacity, ageingMs } = net.configuration.macTable
+  return list(plant.arena, net.macsAt, capacity, monotonicMs(), ageingMs)
+}
+
+export function networks(plant: Plant): NetworkRow[] {
+  const members = [...plant.members.values()]
+  return [...plant.nets.values()].map((net) => {
+    const { name, mode, subnet, gateway, mtu, isolated, macTable, host, origin } = net.configuration
+    return {
+      name,
+      mode,
+      subnet: subnet?.text ?? null,
+      gateway,
+      mtu,
+      isolated,
+      worker: net.worker,
+      ports: members.filter((member) => member.spec.network === name).length,
+      macs: entries(plant, net).length,
+      macCapacity: macTable.capacity,
+      host,
+      origin,
+    }
+  })
+}
+
+export function ports(plant: Plant): PortRow[] {
+  return [...plant.members.values()].map((member) => {
+    const { spec, index } = member
+    const offloads = OFFLOAD_NAMES.filter((_, bit) => ((member.device?.offloads ?? 0) >> bit) & 1)
+    const { name, network, type, ifname, netns, mac, address, queues, isolated, guard, origin } = spec
+    const settings = { name, network, type, ifname, netns, mac, address, queues, isolated, guard, origin }
+    return { ...settings, mtu: mtuOf(spec), ...look(member), offloads, ...plant.totals.port(index) }
+  })
+}
+
+/** The state of a port as its interface shows it now. */
+function look(member: Member): { state: Member['state']; reason: string } {
+  const { device: held, spec, state, reason } = member
+  if (!held) return { state, reason }
+  const link = device.link(held)
+  if (!link) return { state: 'down', reason: `interface ${spec.ifname} is gone` }
+  if (!link.up) return { state: 'down', reason: `interface ${spec.ifname} was set down` }
+  if (spec.type === 'qemu-tap' && !link.carrier)
+    return { state: 'waiting', reason: `no guest has opened ${spec.ifname}` }
+  return { state: 'up', reason: '' }
+}
+
+export function macs(plant: Plant): MacRow[] {
+  const names = new Map([...plant.members.values()].map((member) => [member.index, member.spec.name]))
+  return [...plant.nets.values()].flatMap((net) =>
+    entries(plant, net).map((entry) => ({
+      mac: mac.print(entry.high, entry.low),
+      network: net.configuration.name,
+      port: names.get(entry.port) ?? '',
+      kind: KINDS[entry.kind],
+      ageSeconds: entry.kind === DYNAMIC ? entry.ageMs / 1000 : 0,
+    })),
+  )
+}
+
+/** The next free address of a network's subnet, as CIDR text, or null if it has no subnet or no address left. */
+export function freeAddress(plant: Plant, network: string): string | null {
+  const configuration = plant.nets.get(network)?.configuration
+  const subnet = configuration?.subnet
+  if (!configuration || !subnet) return null
+  const taken = new Set<number | null>()
+  if (configuration.gateway) taken.add(ipv4(configuration.gateway))
+  for (const { spec } of plant.members.values())
+    if (spec.address) taken.add(cidr(spec.address)?.address ?? null)
+  for (let address = networkOf(subnet) + 1; address < broadcastOf(subnet); address++) {
+    if (!taken.has(address)) return `${ipv4Text(address)}/${subnet.prefix}`
+  }
+  return null
+}

@@ -1,0 +1,167 @@
+/**
+ * The plant: everything that stands behind a switch's ports and networks: arena, tables, devices. It opens and closes single
+ * things; in what order, and what happens when one fails, the switch decides.
+ */
+import type { Arena } from '../memory/arena.ts'
+import { PORT_COUNT_MAX } from '../memory/counters.ts'
+import type { Program } from '../pipeline/program.ts'
+import * as device from '../port/device.ts'
+import * as memory from '../port/memory.ts'
+import * as table from '../table/mac.ts'
+import * as compile from './compile.ts'
+import type { Configuration } from './configuration.ts'
+import { deviceKey, hostSpec, type Member, mtuOf, openDevice, portSpec, type Spec } from './member.ts'
+import { Refusal } from './refusal.ts'
+import { Totaliser } from './rows.ts'
+import { Statics } from './statics.ts'
+
+/** What a change does to the ports. */
+export interface Difference {
+  wanted: Map<string, Spec>
+  fresh: Spec[]
+  removed: Member[]
+}
+
+export class Plant {
+  readonly arena: Arena
+  readonly instance: string
+  readonly workers: number
+  readonly totals: Totaliser
+  readonly nets = new Map<string, compile.Net>()
+  readonly members = new Map<string, Member>()
+  readonly statics: Statics
+  private numbers = 0
+
+  constructor(arena: Arena, instance: string, workers: number) {
+    this.arena = arena
+    this.instance = instance
+    this.workers = workers
+    this.totals = new Totaliser(arena, workers)
+    this.statics = new Statics(this.nets, this.members)
+  }
+
+  /** A number that was never used before: ports and tables are told apart by it. */
+  number(): number {
+    return ++this.numbers
+  }
+
+  program(): Program {
+    return compile.program(this.nets, this.members, this.statics.list, this.workers)
+  }
+
+  /** Which ports `next` keeps, adds and removes; throws a Refusal for what cannot be. */
+  compare(next: Configuration): Difference {
+    const wanted = new Map<string, Spec>()
+    for (const network of next.networks.values()) {
+      const host = hostSpec(network)
+      if (host) wanted.set(host.name, host)
+    }
+    for (const port of next.ports.values()) {
+      if (wanted.has(port.name)) {
+        const why = "the host's interface of a network has that name"
+        throw new Refusal(`port ${port.name}`, why, 'choose another name')
+      }
+      wanted.set(port.name, portSpec(port, next.networks.get(port.network)!))
+    }
+    if (wanted.size > PORT_COUNT_MAX) {
+      throw new Refusal('ports', `${wanted.size} are more than ${PORT_COUNT_MAX}`, 'use several switches')
+    }
+    const isSame = (member: Member, spec?: Spec) =>
+      spec !== undefined && deviceKey(spec) === deviceKey(member.spec)
+    const removed = [...this.members.values()].filter(
+      (member) => !isSame(member, wanted.get(member.spec.name)),
+    )
+    const going = new Set(removed)
+    const fresh = [...wanted.values()].filter((spec) => {
+      const present = this.members.get(spec.name)
+      return !present || going.has(present)
+    })
+    return { wanted, fresh, removed }
+  }
+
+  /** Throws a Refusal if a new port names a namespace that is not there; at the start, only the file's own ports must have theirs. */
+  checkNamespaces(fresh: Spec[], starting: boolean): void {
+    for (const spec of fresh) {
+      if (device.exists(device.namespacePath(spec.netns)) || (starting && spec.origin !== 'file')) continue
+      const isProcess = spec.netns.startsWith('pid:')
+      const remedy = isProcess ? 'start that process first' : `create it first (ip netns add ${spec.netns})`
+      throw new Refusal(`port ${spec.name}`, `there is no namespace ${spec.netns}`, remedy)
+    }
+  }
+
+  /** Adds tables of new networks; those that stay keep theirs unless the capacity changed. */
+  layNetworks(next: Configuration): void {
+    for (const configuration of next.networks.values()) {
+      const present = this.nets.get(configuration.name)
+      const { capacity } = configuration.macTable
+      if (present && present.configuration.macTable.capacity === capacity) {
+        this.nets.set(configuration.name, { ...present, configuration })
+        continue
+      }
+      const index = this.number()
+      const macsAt = this.arena.allocate(`mac/${index}`, table.lengthOf(capacity)).at
+      this.nets.set(configuration.name, { configuration, index, worker: index % this.workers, macsAt })
+    }
+  }
+
+  freeTable(net: compile.Net): void {
+    this.arena.free(`mac/${net.index}`)
+  }
+
+  /** Opens a port's device and takes the port in; one whose namespace is not there yet waits for it. */
+  admit(spec: Spec): Member {
+    let index = 0
+    const taken = new Set([...this.members.values()].map((member) => member.index))
+    while (taken.has(index)) index++
+    const incarnation = this.number()
+    const member: Member = { spec, index, incarnation, device: null, memoryAt: -1, state: 'up', reason: '' }
+    if (spec.type === 'memory') {
+      member.memoryAt = this.arena.allocate(`memory/${incarnation}`, memory.LENGTH).at
+    } else if (device.exists(device.namespacePath(spec.netns))) {
+      member.device = openDevice(spec, this.instance)
+    } else {
+      this.suspend(member)
+    }
+    this.totals.clear(index)
+    this.members.set(spec.name, member)
+    return member
+  }
+
+  /** Takes a port's device away: it counts as another port when it comes back, and its MACs are forgotten. */
+  suspend(member: Member): void {
+    const { netns, ifname } = member.spec
+    member.device = null
+    member.incarnation = this.number()
+    member.state = 'waiting'
+    member.reason = netns === '' ? `interface ${ifname} is gone` : `namespace ${netns} is gone`
+  }
+
+  /** Opens the device of a waiting port if its namespace is there; true if it is up now. */
+  resume(member: Member): boolean {
+    if (!device.exists(device.namespacePath(member.spec.netns))) return false
+    try {
+      member.device = openDevice(member.spec, this.instance)
+    } catch (error) {
+      member.reason = (error as Error).message
+      return false
+    }
+    member.state = 'up'
+    member.reason = ''
+    return true
+  }
+
+  /** Closes what a port holds; only after every worker has let go of it. */
+  shut(member: Member): Member {
+    if (member.device) device.close(member.device)
+    member.device = null
+    if (member.memoryAt >= 0) this.arena.free(`memory/${member.incarnation}`)
+    return member
+  }
+
+  /** Takes over what a port can change without another device. */
+  adjust(member: Member, spec: Spec): void {
+    const isOtherMtu = mtuOf(member.spec) !== mtuOf(spec)
+    member.spec = spec
+    if (isOtherMtu && member.device) device.resize(member.device, mtuOf(spec))
+  }
+}
