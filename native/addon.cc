@@ -43,6 +43,7 @@ static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   registerPoll(env, exports);
   registerBurst(env, exports);
   registerDevice(env, exports);
+  registerAddress(env, exports);
   registerLink(env, exports);
   registerNamespace(env, exports);
   registerPacket(env, exports);

@@ -44,6 +44,7 @@ void registerArena(Napi::Env env, Napi::Object exports);
 void registerPoll(Napi::Env env, Napi::Object exports);
 void registerBurst(Napi::Env env, Napi::Object exports);
 void registerDevice(Napi::Env env, Napi::Object exports);
+void registerAddress(Napi::Env env, Napi::Object exports);
 void registerLink(Napi::Env env, Napi::Object exports);
 void registerNamespace(Napi::Env env, Napi::Object exports);
 void registerPacket(Napi::Env env, Napi::Object exports);

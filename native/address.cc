@@ -1,8 +1,10 @@
-// IPv4 addresses and default routes over rtnetlink(7): RTM_NEWADDR, RTM_NEWROUTE, RTM_GETROUTE.
+// IPv4 addresses and default routes over rtnetlink(7): RTM_NEWADDR, RTM_GETADDR, RTM_NEWROUTE, RTM_GETROUTE.
 #include <arpa/inet.h>
 #include <net/if.h>
 
 #include <cstdlib>
+#include <utility>
+#include <vector>
 
 #include "cold.h"
 #include "netlink.h"
@@ -82,5 +84,38 @@ void gatewaySet(Netlink& netlink, const std::string& ifname, const std::string& 
   }
   if (error != 0) failInterface(error, "RTM_NEWROUTE", ifname);
 }
+
+static void noteAddress(const nlmsghdr* answer, void* context) {
+  if (answer->nlmsg_type != RTM_NEWADDR) return;
+  auto* body = static_cast<ifaddrmsg*>(NLMSG_DATA(answer));
+  const rtattr* local = attribute(IFA_RTA(body), static_cast<int>(IFA_PAYLOAD(answer)), IFA_LOCAL);
+  char ifname[IF_NAMESIZE], address[INET_ADDRSTRLEN];
+  if (local == nullptr || if_indextoname(body->ifa_index, ifname) == nullptr) return;
+  if (inet_ntop(AF_INET, RTA_DATA(local), address, sizeof address) == nullptr) return;
+  static_cast<std::vector<std::pair<std::string, std::string>>*>(context)->emplace_back(ifname, address);
+}
+
+// getifaddrs(3) and what builds on it pass over interfaces that are down; their addresses are taken all the same.
+static Napi::Value addressList(const Napi::CallbackInfo& info) {
+  std::vector<std::pair<std::string, std::string>> addresses;
+  inNamespace(text(info[0]), [&] {
+    Netlink netlink;
+    Message message(RTM_GETADDR, NLM_F_DUMP);
+    message.body<ifaddrmsg>()->ifa_family = AF_INET;
+    int error = netlink.exchange(message, noteAddress, &addresses);
+    // EINTR: an address came or went meanwhile.
+    if (error != 0 && error != EINTR) throw SystemError{error, "RTM_GETADDR", "", ""};
+  });
+  Napi::Array array = Napi::Array::New(info.Env(), addresses.size());
+  for (size_t index = 0; index < addresses.size(); index++) {
+    Napi::Object object = Napi::Object::New(info.Env());
+    object.Set("ifname", addresses[index].first);
+    object.Set("address", addresses[index].second);
+    array.Set(static_cast<uint32_t>(index), object);
+  }
+  return array;
+}
+
+void registerAddress(Napi::Env env, Napi::Object exports) { expose<addressList>(env, exports, "addressList"); }
 
 }  // namespace bridgeport

@@ -118,7 +118,7 @@ async function bundles() {
   const made = []
   for (const group of groups) made.push(...(await bundle(esbuild, group)))
   prune(made)
-  if (existsSync(join(root, 'src/index.ts'))) declarations()
+  declarations()
   mkdirSync(dirname(stamp), { recursive: true })
   writeFileSync(stamp, '')
   utimesSync(stamp, begun, begun)
@@ -167,10 +167,9 @@ export async function build() {
   }
 }
 
-/** Ends the process with a Failure's one line; anything else is a defect and shows whole. */
+/** Ends the process with the error's one line. */
 export function report(error) {
-  if (!(error instanceof Failure)) throw error
-  process.stderr.write(`bridgeport: ${error.message}\n`)
+  process.stderr.write(`bridgeport: ${String(error.message).split('\n')[0]}\n`)
   process.exit(1)
 }
 

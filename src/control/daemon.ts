@@ -10,6 +10,7 @@ import { Api } from './api.ts'
 import type { Configuration } from './configuration.ts'
 import { claim } from './endpoint.ts'
 import { find } from './file.ts'
+import { overlapping, vacate } from './host.ts'
 import { load, type Overrides } from './load.ts'
 import { Metrics } from './metrics.ts'
 import { Refusal } from './refusal.ts'
@@ -78,6 +79,7 @@ export class Daemon {
     daemon.guard()
     try {
       await listen(api, loaded.configuration)
+      vacate(loaded.configuration)
       daemon.fabric = await Switch.start(loaded.configuration, log)
       daemon.registry = new Registry(loaded, daemon.fabric, options)
       await daemon.begin()
@@ -106,6 +108,8 @@ export class Daemon {
     process.on('SIGHUP', () => void this.reload().catch(() => {}))
     this.isServing = true
     const { socket, workers, networks, ports } = registry.configuration
+    const overlap = overlapping(registry.configuration)
+    if (overlap !== null) log.warn(`${overlap.text}: one of the two is not reached`)
     log.info({ version, socket, workers, networks: networks.size, ports: ports.size }, 'the switch is ready')
     notify(`READY=1\nSTATUS=${networks.size} networks, ${ports.size} ports`)
     process.stdout.write('ready\n')

@@ -1,11 +1,11 @@
 /** What a machine needs to run a switch, looked at one by one: each finding is fine or names its remedy. */
 import { closeSync, lstatSync, openSync, readFileSync } from 'node:fs'
 import { release } from 'node:os'
-import * as leftover from '../port/leftover.ts'
-import { type Cidr, cidr, ipv4Text, overlap } from './address.ts'
+import * as host from '../port/host.ts'
 import type { Configuration } from './configuration.ts'
 import { instance, isLive } from './endpoint.ts'
 import { find } from './file.ts'
+import { overlapping } from './host.ts'
 import { load, type Overrides } from './load.ts'
 import { Refusal } from './refusal.ts'
 
@@ -88,28 +88,10 @@ async function addon(): Promise<Finding> {
   }
 }
 
-/** The host's IPv4 routes: proc_net(5), addresses in the kernel's byte order. */
-function routes(): { ifname: string; range: Cidr }[] {
-  const swap = (hex: string) => Number.parseInt((hex.match(/../g) as string[]).reverse().join(''), 16) | 0
-  const lines = readFileSync('/proc/net/route', 'utf8').trim().split('\n').slice(1)
-  return lines.flatMap((line) => {
-    const [ifname, destination, , , , , , netmask] = line.split('\t')
-    const prefix = (swap(netmask) >>> 0).toString(2).replaceAll('0', '').length
-    const range = cidr(`${ipv4Text(swap(destination))}/${prefix}`)
-    return range === null || prefix === 0 ? [] : [{ ifname, range }]
-  })
-}
-
-function subnets({ networks }: Configuration): Finding {
-  const own = new Set([...networks.values()].map(({ host }) => host?.ifname))
-  for (const { name, subnet, host } of networks.values()) {
-    if (subnet === null || host === null) continue
-    const other = routes().find(({ ifname, range }) => !own.has(ifname) && overlap(range, subnet))
-    if (other === undefined) continue
-    const detail = `network ${name} has ${subnet.text}, the host routes ${other.range.text} over ${other.ifname}`
-    return problem('subnets', detail, `give network ${name} another subnet`)
-  }
-  return fine('subnets', 'no subnet overlaps a route of the host')
+function subnets(configuration: Configuration): Finding {
+  const found = overlapping(configuration)
+  if (found === null) return fine('subnets', 'no subnet overlaps a route of the host')
+  return problem('subnets', found.text, `give network ${found.network} another subnet`)
 }
 
 async function socket({ socket: path }: Configuration): Promise<{ finding: Finding; isRunning: boolean }> {
@@ -131,7 +113,7 @@ async function socket({ socket: path }: Configuration): Promise<{ finding: Findi
 }
 
 function leftovers({ socket }: Configuration, isRunning: boolean): Finding {
-  const left = isRunning ? [] : leftover.interfaces(instance(socket))
+  const left = isRunning ? [] : host.interfaces(instance(socket))
   if (left.length === 0) return fine('leftovers', 'no interface of a switch that is gone')
   return problem(
     'leftovers',

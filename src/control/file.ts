@@ -86,11 +86,12 @@ function lost(value: unknown): Problem[] {
 export function parse(text: string, path: string): Source {
   const counter = new LineCounter()
   const document = parseDocument(text, { lineCounter: counter, prettyErrors: false, merge: false })
-  const mistakes = [...document.errors, ...document.warnings].map((error) => {
-    const { line, col } = counter.linePos(error.pos[0])
-    return `${path}:${line}:${col}: ${error.message.split('\n')[0]}`
-  })
-  if (mistakes.length > 0) throw Refusal.of(mistakes)
+  // The first only: those that follow are mostly its consequences.
+  const [mistake] = [...document.errors, ...document.warnings]
+  if (mistake !== undefined) {
+    const { line, col } = counter.linePos(mistake.pos[0])
+    throw Refusal.of([`${path}:${line}:${col}: ${mistake.message.split('\n')[0]}; mend the YAML there`])
+  }
   let value: unknown
   try {
     value = document.toJS({ maxAliasCount: 100 })

@@ -7,6 +7,7 @@ import * as namespace from '../port/namespace.ts'
 import * as address from './address.ts'
 import type { Configuration } from './configuration.ts'
 import { check } from './file.ts'
+import { vacate } from './host.ts'
 import { combine, type Loaded, load, type Overrides } from './load.ts'
 import { unavailable } from './pending.ts'
 import { pathText } from './problem.ts'
@@ -88,6 +89,7 @@ export class Registry {
             `the running switch has ${running[key]}, the file says ${fixed[key]}`,
             'restart the switch to change it',
           )
+      vacate(next.configuration, now)
       await this.fabric.apply(next.configuration)
       this.loaded = { ...next, added: this.loaded.added }
     })
@@ -102,6 +104,7 @@ export class Registry {
     })
     if (wrong.length > 0) throw Refusal.of(wrong.map((each) => `${pathText(each.path)}: ${each.text}`))
     const configuration = check(combine(source, added, runs, this.runtimePath))
+    vacate(configuration, now)
     await this.fabric.apply(configuration)
     try {
       if (added !== this.loaded.added) runtime.write(this.runtimePath, added)

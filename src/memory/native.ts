@@ -82,6 +82,8 @@ export interface Cold {
   /** One link, or null if there is none of that name. */
   linkGet(netns: string, ifname: string): Link | null
   linkList(netns: string): Link[]
+  /** IPv4 addresses of all interfaces, those that are down included. */
+  addressList(netns: string): { ifname: string; address: string }[]
   /** Drops everything that enters the host's stack through an interface, after packet sockets have seen it. */
   linkDropIngress(netns: string, ifname: string): void
   packetOpen(options: PacketOptions): number

@@ -115,7 +115,7 @@ export class Deliver {
       const to = members[m]
       if (to === from || !reaches(from, to)) continue
       if (to.queue !== null) this.enqueue(burst, i, i + 1, to)
-      else if (to.worker !== this.worker) remote |= 1 << to.worker
+      else if (to.worker !== this.worker && to.worker >= 0) remote |= 1 << to.worker
       else if (bridged) this.counters[to.row + DROPS + reason.EGRESS_DOWN]++
       targets++
     }

@@ -96,8 +96,17 @@ function configure(spec: DeviceSpec): void {
     ...common,
     ...(spec.mac && spec.type === 'tap' ? { mac: spec.mac } : {}),
     ...(spec.address ? { address: spec.address } : {}),
-    ...(spec.gateway ? { gateway: spec.gateway } : {}),
   })
+  if (spec.gateway) route(spec, spec.gateway)
+}
+
+/** The default route, unless the namespace has one already over another interface. */
+function route(spec: DeviceSpec, gateway: string): void {
+  try {
+    native.linkSet({ netns: spec.netns, ifname: spec.ifname, gateway })
+  } catch (error) {
+    if ((error as NativeError).code !== 'EEXIST') throw error
+  }
 }
 
 /** Sets another MTU on a device that stays open. */

@@ -1,4 +1,4 @@
-/** Interfaces that a switch made, known by their alias. */
+/** The host's interfaces: those that a switch made, known by their alias, and everybody's addresses. */
 import { native } from '../memory/native.ts'
 
 /** Names of the interfaces of one switch in this namespace. */
@@ -7,4 +7,9 @@ export function interfaces(instance: string): string[] {
     .linkList('')
     .filter((link) => link.alias.startsWith(`bridgeport:${instance}:`))
     .map((link) => link.ifname)
+}
+
+/** IPv4 addresses of this namespace's interfaces, those that are down included. */
+export function addresses(): { ifname: string; address: string }[] {
+  return native.addressList('')
 }
