@@ -259,7 +259,10 @@ export const File = mapping({
   socket: socketPath.optional(),
   http: z
     .union(
-      [z.literal('off'), text('HOST:PORT', (value) => quantity.listen(value) !== null)],
+      [
+        z.literal('off'),
+        text('an address such as 127.0.0.1:9477, or off', (value) => quantity.listen(value) !== null),
+      ],
       'an address such as 127.0.0.1:9477, or off',
     )
     .optional(),
