@@ -74,6 +74,16 @@ export class Pool {
     this.i32[this.stackAt + this.free++] = frame
   }
 
+  /** Gives back `count` frames of this worker's range that stand at int32 position `block`: the last one taken first. */
+  giveAll(block: number, count: number): void {
+    const { i32 } = this
+    const to = (this.stackAt + this.free + count - 1) | 0
+    const from = block | 0
+    const end = count | 0
+    for (let i = 0; i < end; i++) i32[to - i] = i32[from + i]
+    this.free += count
+  }
+
   /** Offset in bytes of a frame's first byte, the destination MAC. */
   frameAt(frame: number): number {
     return this.base + frame * STRIDE

@@ -32,15 +32,12 @@ export class Bridge {
 
   /** Decides positions `from` to `to`, all of which came from `port`: sources first, then destinations. */
   run(burst: Burst, from: number, to: number, port: Port): void {
-    const { verdict } = burst
     const { macs, isolation } = port.network
     if (port.guard) this.guard(burst, from, to, port)
     const strangers = macs.refresh(this.view, burst, from, to, port.index, this.now, this.rest)
     for (let s = 0; s < strangers; s++) this.learn(burst, this.rest[s], port)
-    const unknown = macs.resolve(this.view, burst, from, to, this.now, this.rest)
+    const unknown = macs.resolve(this.view, burst, from, to, port.index, this.now, this.rest)
     for (let u = 0; u < unknown; u++) this.search(burst, this.rest[u], port)
-    const own = port.index
-    for (let i = from; i < to; i++) if (verdict[i] === own) verdict[i] = this.drop(port, reason.SAME_PORT)
     if (isolation) this.isolate(burst, from, to, port)
   }
 
@@ -73,13 +70,15 @@ export class Bridge {
     else if (macs.insert(high, low, port.index, DYNAMIC, this.now) < 0) this.counters[port.row + UNLEARNED]++
   }
 
-  /** A destination that is not at the first place: elsewhere in the table, aged, unknown, a group. */
+  /** A destination that is not at the first place: elsewhere in the table, aged, unknown, a group, behind the same port. */
   private search(burst: Burst, i: number, port: Port): void {
     const macs = port.network.macs
     const at = burst.at[i]
     const high = ethernet.destinationHigh(this.view, at)
     const entry = (high & ethernet.GROUP) === 0 ? macs.find(high, ethernet.destinationLow(this.view, at)) : -1
-    burst.verdict[i] = entry >= 0 && macs.fresh(entry, this.now) ? macs.port(entry) : this.flood(at, port)
+    if (entry < 0 || !macs.fresh(entry, this.now)) burst.verdict[i] = this.flood(at, port)
+    else if (macs.port(entry) === port.index) burst.verdict[i] = this.drop(port, reason.SAME_PORT)
+    else burst.verdict[i] = macs.port(entry)
   }
 
   private isolate(burst: Burst, from: number, to: number, port: Port): void {

@@ -26,6 +26,8 @@ export class Burst {
   /** the egress port's index, FLOOD, DROPPED or UNDECIDED */
   readonly verdict = new Int32Array(BURST)
   count = 0
+  /** no frame asks for offloads or is longer than the MTU of its network */
+  plain = false
 
   constructor(arena: Arena, blockAt: number) {
     this.i32 = arena.i32

@@ -61,6 +61,7 @@ export class Crossing {
   receive(worker: number, burst: Burst): void {
     const ring = this.arriving[worker]
     burst.count = 0
+    burst.plain = false
     if (ring === null) return
     let count = 0
     while (count < BURST) {
@@ -86,6 +87,11 @@ export class Crossing {
 
   /** Ends a burst: every frame it still holds goes back to the pool it came from. */
   release(burst: Burst): void {
+    if (this.arriving.length === 1) {
+      this.pool.giveAll(burst.block, burst.count)
+      burst.count = 0
+      return
+    }
     for (let i = burst.count - 1; i >= 0; i--) {
       const frame = burst.frame(i)
       if (frame < 0) continue

@@ -100,8 +100,7 @@ export class Dataplane {
     const count = queue.receive(this.pool, burst.blockAt, capacity)
     if (count <= 0) return count
     burst.count = count
-    this.account(port, count)
-    this.parse.run(burst, port)
+    this.account(port, count, this.parse.run(burst, port))
     if (port.network.worker === this.worker) {
       this.bridge.run(burst, 0, count, port)
       this.deliver.run(burst)
@@ -112,9 +111,7 @@ export class Dataplane {
     return count
   }
 
-  private account(port: Port, count: number): void {
-    let bytes = 0
-    for (let i = 0; i < count; i++) bytes += Math.max(0, this.burst.length(i))
+  private account(port: Port, count: number, bytes: number): void {
     this.counters[port.row + RX_FRAMES] += count
     this.counters[port.row + RX_BYTES] += bytes
     this.counters[BURSTS]++

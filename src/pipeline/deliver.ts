@@ -4,7 +4,7 @@
  * whose queue another worker has is reached by ring: the frame itself for one port, one copy a worker for a flood.
  */
 import type { Arena } from '../memory/arena.ts'
-import { BURST, ERRORS, LENGTHS } from '../memory/block.ts'
+import { ERRORS, LENGTHS } from '../memory/block.ts'
 import { DROPS, TX_BYTES, TX_FRAMES } from '../memory/counters.ts'
 import type { Pool } from '../memory/pool.ts'
 import type { Port } from '../port/port.ts'
@@ -139,31 +139,43 @@ export class Deliver {
     this.counters[from.row + DROPS + reason.RING_FULL]++
   }
 
-  /** Appends positions `from` to `to` to the pending burst of a port whose queue is here. */
+  /** Appends positions `from` to `to` to the pending burst of a port whose queue is here; a burst never overfills it. */
   private enqueue(burst: Burst, from: number, to: number, port: Port): void {
-    const { i32 } = this
-    const { block } = burst
-    // Whatever the tags and the segmentation, a frame this short is within the MTU.
-    const short = port.mtu + ethernet.HEADER_LENGTH
     if (!port.active) {
       port.active = true
       this.active[this.activeCount++] = port.index
     }
-    for (let i = from; i < to; i++) {
-      const length = i32[block + LENGTHS + i]
-      if ((length > short || burst.work[i] !== 0) && !this.fits(burst, i, length, port)) continue
-      const n = port.pending
-      i32[port.block + n] = i32[block + i]
-      i32[port.block + LENGTHS + n] = length
-      port.pending = n + 1
-      if (n + 1 === BURST) this.transmit(port)
+    if (burst.plain && port.mtu >= port.network.mtu) this.append(burst, from, to, port)
+    else {
+      for (let i = from; i < to; i++)
+        if (this.fits(burst, i, burst.length(i), port)) this.append(burst, i, i + 1, port)
     }
+  }
+
+  private append(burst: Burst, from: number, to: number, port: Port): void {
+    const { i32 } = this
+    const source = burst.block | 0
+    const end = to | 0
+    let target = (port.block + port.pending) | 0
+    let bytes = 0
+    for (let i = from | 0; i < end; i++) {
+      const length = i32[source + LENGTHS + i]
+      i32[target] = i32[source + i]
+      i32[target + LENGTHS] = length
+      bytes += length
+      target++
+    }
+    port.pending += to - from
+    port.pendingBytes += bytes
   }
 
   /** The rarer frames: false if the frame is too long for the port or went out in segments; completes a partial checksum. */
   private fits(burst: Burst, i: number, length: number, port: Port): boolean {
     const at = burst.at[i]
-    if (offload.packetLength(this.view, at, length) > port.mtu) {
+    // Whatever the tags and the segmentation, a frame this short is within the MTU.
+    const isShort = length <= port.mtu + ethernet.HEADER_LENGTH
+    if (isShort && burst.work[i] === 0) return true
+    if (!isShort && offload.packetLength(this.view, at, length) > port.mtu) {
       this.counters[port.row + DROPS + reason.OVERSIZE]++
       return false
     }
@@ -184,7 +196,7 @@ export class Deliver {
       const count = this.segmenter.next()
       if (count < 0) this.counters[to.row + DROPS + reason.NO_FRAMES]++
       if (count <= 0) return
-      this.send(to, this.segmentBlockAt, count)
+      this.send(to, this.segmentBlockAt, count, this.segmenter.bytes)
       this.segmenter.release(count)
     }
   }
@@ -200,29 +212,33 @@ export class Deliver {
 
   private transmit(port: Port): void {
     const count = port.pending
+    const bytes = port.pendingBytes
     port.pending = 0
-    if (count > 0) this.send(port, port.block << 2, count)
+    port.pendingBytes = 0
+    if (count > 0) this.send(port, port.block << 2, count, bytes)
   }
 
-  private send(port: Port, blockAt: number, count: number): void {
+  private send(port: Port, blockAt: number, count: number, bytes: number): void {
     const queue = port.queue
     if (queue === null) {
       this.counters[port.row + DROPS + reason.EGRESS_DOWN] += count
       return
     }
     const sent = queue.transmit(blockAt, count)
+    this.counters[port.row + TX_FRAMES] += sent
+    this.counters[port.row + TX_BYTES] += sent === count ? bytes : bytes - this.refused(port, blockAt, count)
+  }
+
+  /** Counts the frames that the queue did not take, each by its errno; returns their bytes. */
+  private refused(port: Port, blockAt: number, count: number): number {
     const block = blockAt >> 2
     let bytes = 0
-    for (let i = 0; i < count; i++) bytes += this.i32[block + LENGTHS + i]
-    if (sent < count) {
-      for (let i = 0; i < count; i++) {
-        const errno = this.i32[block + ERRORS + i]
-        if (errno === 0) continue
-        bytes -= this.i32[block + LENGTHS + i]
-        this.counters[port.row + DROPS + reasonOf(errno)]++
-      }
+    for (let i = 0; i < count; i++) {
+      const errno = this.i32[block + ERRORS + i]
+      if (errno === 0) continue
+      bytes += this.i32[block + LENGTHS + i]
+      this.counters[port.row + DROPS + reasonOf(errno)]++
     }
-    this.counters[port.row + TX_FRAMES] += sent
-    this.counters[port.row + TX_BYTES] += bytes
+    return bytes
   }
 }

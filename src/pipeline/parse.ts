@@ -22,8 +22,8 @@ export class Parse {
     this.counters = counters
   }
 
-  /** Fills the columns of a burst that came from `port`: every frame is undecided or dropped. */
-  run(burst: Burst, port: Port): void {
+  /** Fills the columns of a burst that came from `port`: every frame is undecided or dropped. Returns the bytes of all. */
+  run(burst: Burst, port: Port): number {
     const { view, odd } = this
     const { i32, at, work, ingress, verdict } = burst
     const count = burst.count | 0
@@ -33,17 +33,21 @@ export class Parse {
     // Whatever the tags and the segmentation, a frame this short is within the MTU.
     const short = (port.network.mtu + ethernet.HEADER_LENGTH) | 0
     let odds = 0
+    let bytes = 0
     for (let i = 0; i < count; i++) {
       const length = i32[block + LENGTHS + i]
       const start = base + i32[block + i] * STRIDE
       const asks = view.getUint16(start - vnet.LENGTH)
       at[i] = start
+      bytes += length
       work[i] = asks
       ingress[i] = index
       verdict[i] = UNDECIDED
       if (asks !== 0 || length < ethernet.HEADER_LENGTH || length > short) odd[odds++] = i
     }
+    burst.plain = odds === 0
     for (let o = 0; o < odds; o++) this.examine(burst, odd[o], i32[block + LENGTHS + odd[o]], port)
+    return bytes
   }
 
   /** The rarer frames: offloaded, long, malformed. */

@@ -35,6 +35,8 @@ export class Segmenter {
   /** bytes of payload already sent */
   private done = 0
   private number = 0
+  /** bytes of the segments that `next` made last */
+  bytes = 0
 
   constructor(arena: Arena, pool: Pool, blockAt: number) {
     this.u8 = arena.u8
@@ -67,11 +69,14 @@ export class Segmenter {
   /** Fills the block with the next segments; returns the count, 0 when the frame is finished, -1 if the pool is empty. */
   next(): number {
     let count = 0
+    this.bytes = 0
     while (count < BURST && this.headers + this.done < this.length) {
       const frame = this.pool.take()
       if (frame < 0) return count > 0 ? count : -1
       this.i32[this.block + count] = frame
-      this.i32[this.block + LENGTHS + count] = this.write(this.pool.frameAt(frame))
+      const length = this.write(this.pool.frameAt(frame))
+      this.i32[this.block + LENGTHS + count] = length
+      this.bytes += length
       count++
     }
     return count

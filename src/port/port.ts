@@ -37,9 +37,10 @@ export class Port {
   /** this worker's queue of it, or null: then `worker` has one, or nobody (-1 for a port that is gone) */
   queue: Queue | null = null
   worker = 0
-  /** the burst that waits for transmit: a block in the arena (int32 position) and its count */
+  /** the burst that waits for transmit: a block in the arena (int32 position), its count and bytes */
   readonly block: number
   pending = 0
+  pendingBytes = 0
   /** it is on the list of ports to flush */
   active = false
 

@@ -148,8 +148,19 @@ export class MacTable {
     return count
   }
 
-  /** Looks destinations up: an open verdict becomes the port's number; the positions of those not found at once go into `rest`. */
-  resolve(view: DataView, columns: Columns, from: number, to: number, now: number, rest: Int32Array): number {
+  /**
+   * Looks destinations up: an open verdict becomes the port's number. The positions of those not found at the first place, and of
+   * those behind `own`, the port they came from, go into `rest`; returns their count.
+   */
+  resolve(
+    view: DataView,
+    columns: Columns,
+    from: number,
+    to: number,
+    own: number,
+    now: number,
+    rest: Int32Array,
+  ): number {
     const { entries } = this
     const { at, verdict } = columns
     const seedA = this.seedA | 0
@@ -157,6 +168,7 @@ export class MacTable {
     const seedC = this.seedC | 0
     const shift = this.shift | 0
     const time = now | 0
+    const mine = (own + 1) | 0
     const ageing = this.ageingMs | 0
     const end = to | 0
     let count = 0
@@ -168,8 +180,9 @@ export class MacTable {
       const h = Math.imul(low ^ Math.imul(high, seedA), seedB)
       const e = (Math.imul(h ^ (h >>> 15), seedC) >>> shift) << 2
       const key = entries[e]
-      const isHere = key >>> 16 === high && entries[e + LOW] === low && (key & 0xffff) !== 0
-      if (isHere && ((time - entries[e + SEEN]) | 0) <= ageing) verdict[i] = (key & 0xffff) - 1
+      const out = key & 0xffff
+      const isHere = key >>> 16 === high && entries[e + LOW] === low && out !== 0 && out !== mine
+      if (isHere && ((time - entries[e + SEEN]) | 0) <= ageing) verdict[i] = out - 1
       else rest[count++] = i
     }
     return count
