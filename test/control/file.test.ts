@@ -1,27 +1,12 @@
 /** bridgeport.yaml: what is accepted and what it means; what is refused, with its path, what stood there and what may. */
 import { describe, expect, it } from 'vitest'
 import { check, entries, parse } from '../../src/control/file.ts'
-import type { Refusal } from '../../src/control/refusal.ts'
+import { inLan, lan, network, refusal } from './sample.ts'
 
 function resolve(text: string) {
   const { input } = parse(text, 'f.yaml')
   return check({ settings: input, ...entries(input) })
 }
-
-/** The lines of the refusal that a file earns. */
-function refusal(text: string): readonly string[] {
-  try {
-    parse(text, 'f.yaml')
-  } catch (error) {
-    return (error as Refusal).lines
-  }
-  return []
-}
-
-const lan = 'lan: { mode: host-only, subnet: 10.7.0.0/24 }'
-const inLan = (port: string, name = 'a') =>
-  `networks: { ${lan} }\nports: { ${name}: { network: lan, ${port} } }`
-const network = (keys: string) => `networks: { n: { mode: host-only, subnet: 10.7.0.0/24, ${keys} } }`
 
 describe('what is accepted', () => {
   it('an empty file is every default and nothing plugged in', () => {
@@ -249,85 +234,6 @@ describe('what is refused: one mistake, one line with path, what stood there and
     expect(lines[0]).toContain(` ${path}: `)
     expect(lines[0]).toContain(stood)
     expect(lines[0]).toContain(may)
-  })
-})
-
-describe('what does not exist yet is refused, not ignored', () => {
-  it.each([
-    ['rules: rules.v4', 'rules'],
-    ['sets: sets.save', 'sets'],
-    ['conntrack: { capacity: 262144, timeouts: { udp: 300s, tcpEstablished: 5d } }', 'conntrack'],
-    ['networks: { n: { mode: nat, subnet: 10.0.2.0/24 } }', 'networks.n.mode'],
-    ['networks: { n: { mode: bridged } }', 'networks.n.mode'],
-    [network('domain: lan.internal'), 'networks.n.domain'],
-    [
-      network('dhcp: { range: 10.7.0.15-10.7.0.99, lease: 1h, static: { "52:54:00:12:34:56": 10.7.0.15 } }'),
-      'networks.n.dhcp',
-    ],
-    [network('dns: { forward: [system], names: { db: 10.7.0.20 } }'), 'networks.n.dns'],
-    [network('uplink: host'), 'networks.n.uplink'],
-    [network('uplink: { host: { link: 100.64.0.0/30, nat: true } }'), 'networks.n.uplink'],
-    [network('uplink: { nic: eth0, address: dhcp }'), 'networks.n.uplink'],
-    [network('nat: { ports: 1024-65535, hairpin: true }'), 'networks.n.nat'],
-    [network('hostAccess: true'), 'networks.n.hostAccess'],
-    [network('filterBridged: true'), 'networks.n.filterBridged'],
-    [network('publish: ["tcp:127.0.0.1:8080-10.7.0.15:80"]'), 'networks.n.publish'],
-    ['networks: { n: { mode: internal, subnet: "fd00::/64" } }', 'networks.n.subnet'],
-    [inLan('type: tap, address: dhcp'), 'ports.a.address'],
-    [inLan('type: tap, address: "fd00::5/64"'), 'ports.a.address'],
-    [inLan('type: vhost-user, path: /run/a.sock, role: server, mode: "0660"'), 'ports.a.type'],
-    [inLan('type: stream, path: /run/a.sock'), 'ports.a.type'],
-    [inLan('type: dgram, path: /run/a.sock, peer: /run/b.sock'), 'ports.a.type'],
-    [inLan('type: nic, device: eth1, macTranslation: false'), 'ports.a.type'],
-  ])('%s', (text, path) => {
-    const lines = refusal(text)
-    expect(lines).toHaveLength(1)
-    expect(lines[0]).toContain(` ${path}: `)
-    expect(lines[0]).toContain('not available yet')
-  })
-
-  it('what switches such a feature off is accepted', () => {
-    const off = network('dhcp: off, dns: off, uplink: none, filterBridged: false, publish: []')
-    expect(refusal(off)).toEqual([])
-  })
-})
-
-describe('contradictions name both places', () => {
-  const two = (a: string, b: string) =>
-    `networks: { a: { mode: internal, ${a} }, b: { mode: internal, ${b} } }`
-  const ports = (a: string, b: string) =>
-    `networks: { ${lan} }\nports:\n  x: { network: lan, ${a} }\n  y: { network: lan, ${b} }`
-
-  it.each([
-    [
-      two('subnet: 10.0.0.0/16', 'subnet: 10.0.2.0/24'),
-      'networks.b.subnet',
-      'overlap 10.0.0.0/16 of networks.a',
-    ],
-    [two('host: { ifname: sw0 }', 'host: { ifname: sw0 }'), 'networks.b.host.ifname', 'networks.a'],
-    [
-      ports('type: tap, address: 10.7.0.5/24, netns: p', 'type: tap, address: 10.7.0.5/24, netns: q'),
-      'ports.y.address',
-      'ports.x',
-    ],
-    [
-      ports('type: tap, mac: "52:54:00:00:00:0a"', 'type: tap, mac: "52:54:00:00:00:0A"'),
-      'ports.y.mac',
-      'ports.x',
-    ],
-    [ports('type: tap, ifname: t', 'type: qemu-tap, ifname: t'), 'ports.y.ifname', 'ports.x'],
-    [ports('type: tap, netns: p', 'type: tap, netns: /run/netns/p'), 'ports.y.ifname', 'ports.x'],
-    [ports('type: tap, ifname: bp-lan', 'type: tap'), 'ports.x.ifname', 'networks.lan'],
-    [`networks: { ${lan} }\nports: { lan: { network: lan, type: tap } }`, 'ports.lan', 'networks.lan'],
-  ])('%s', (text, path, other) => {
-    const lines = refusal(text)
-    expect(lines).toHaveLength(1)
-    expect(lines[0]).toContain(` ${path}: `)
-    expect(lines[0]).toContain(other)
-  })
-
-  it('the same interface name in two namespaces is none', () => {
-    expect(refusal(ports('type: tap, netns: p', 'type: tap, netns: q'))).toEqual([])
   })
 })
 
