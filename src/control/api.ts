@@ -71,8 +71,12 @@ export class Api {
         .code(404)
         .send({ error: `there is no ${request.method} ${request.url.split('?')[0]}; see /v1/openapi.json` })
     })
-    const description = JSON.stringify(document())
-    app.get('/v1/openapi.json', (_request, reply) => reply.type('application/json').send(description))
+    // Made when somebody asks: most daemons are never asked.
+    let description = ''
+    app.get('/v1/openapi.json', (_request, reply) => {
+      description ||= JSON.stringify(document())
+      return reply.type('application/json').send(description)
+    })
     app.get('/healthz', (_request, reply) => reply.type('text/plain').send('ok\n'))
     app.get('/metrics', async (_request, reply) => {
       const { metrics } = api.serving as Serving

@@ -45,12 +45,16 @@ const identity = {
     .describe('run: lives as long as the process of its netns'),
 }
 const [tap, tun, qemu, ...others] = schema.Port.options
-const NewPort = z.discriminatedUnion('type', [
-  tap.extend(identity),
-  tun.extend(identity),
-  qemu.extend(identity),
-  ...others.map((option) => option.extend(identity)),
-])
+const NewPort = z.discriminatedUnion(
+  'type',
+  [
+    tap.extend(identity),
+    tun.extend(identity),
+    qemu.extend(identity),
+    ...others.map((option) => option.extend(identity)),
+  ],
+  schema.portMistake,
+)
 const NewMac = schema.Mac
 const Flush = z.strictObject({ network: schema.Name.optional(), port: z.string().optional() })
 

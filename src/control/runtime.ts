@@ -9,7 +9,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
-  rmSync,
+  unlinkSync,
   writeSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -68,7 +68,16 @@ export function write(path: string, contents: Contents): void {
     fsyncSync(folder)
     closeSync(folder)
   } catch (error) {
-    rmSync(beside, { force: true })
+    discard(beside)
     throw new Refusal(path, (error as Error).message, 'make room for it or name another place with state:')
+  }
+}
+
+/** Removes what a failed write left; what cannot be removed is overwritten by the next one. */
+function discard(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch {
+    // it was not even made
   }
 }

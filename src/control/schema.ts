@@ -211,6 +211,12 @@ const owner = z.union(
 )
 
 /** The message leaves `memory` out: such a port exists inside a program only. */
+export const portMistake = {
+  error: (issue: { code?: string }) =>
+    issue.code === 'invalid_type'
+      ? 'a mapping with the keys network, type and more'
+      : 'tap, tun, qemu-tap, nic, vhost-user, stream or dgram',
+}
 export const Port = z.discriminatedUnion(
   'type',
   [
@@ -236,12 +242,7 @@ export const Port = z.discriminatedUnion(
     mapping({ type: z.literal('dgram'), ...common, path: socketPath, peer: socketPath, mode }),
     mapping({ type: z.literal('memory'), ...common }),
   ],
-  {
-    error: (issue) =>
-      (issue.code as string) === 'invalid_type'
-        ? 'a mapping with the keys network, type and more'
-        : 'tap, tun, qemu-tap, nic, vhost-user, stream or dgram',
-  },
+  portMistake,
 )
 export type PortInput = z.infer<typeof Port>
 

@@ -1,0 +1,109 @@
+/** The command line without a switch: statuses, one line each, never a stack trace. Needs the bundle of `npm run build`. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import { cleanup } from '../lab/cleanup.ts'
+import { attempt } from '../lab/command.ts'
+import { program } from '../lab/daemon.ts'
+import { folder } from '../lab/folder.ts'
+
+afterEach(cleanup)
+
+const bundle = join(program, '../../dist/cli.js')
+const run = (argv: string[], env: Record<string, string> = {}) =>
+  attempt([process.execPath, program, ...argv], { env })
+
+describe.runIf(existsSync(bundle))('bridgeport', () => {
+  it.each([
+    [['nonsense'], /unknown command 'nonsense'/],
+    [['port', 'nonsense'], /unknown command 'nonsense'/],
+    [['port', 'add', 'a'], /--network/],
+    [['port', 'add', 'a', '--network', 'n'], /--type/],
+    [['port', 'add', '--network', 'n', '--type', 'tap'], /missing required argument 'name'/],
+    [['port', 'ls', '--colour'], /unknown option '--colour'/],
+    [['run', '--network', 'none'], /missing required argument/],
+    [['run', '--', 'true'], /--network/],
+    [['mac', 'add', '52:54:00:00:00:01'], /--network/],
+    [['up', '-c'], /argument missing/],
+  ])('%j is wrong usage: status 2', async (argv, line) => {
+    const { status, stderr, stdout } = await run(argv)
+    expect(status).toBe(2)
+    expect(stderr).toMatch(line)
+    expect(stderr.trim().split('\n')).toHaveLength(1)
+    expect(stderr).toMatch(/^bridgeport: /)
+    expect(stdout).toBe('')
+  })
+
+  it.each([
+    ...[
+      'status',
+      'reload',
+      'down',
+      'port ls',
+      'network ls',
+      'mac ls',
+      'mac flush',
+      'port rm a',
+      'network rm a',
+    ],
+    'run --network lan -- true',
+  ])('%s without a switch: status 1, where it looked and how to start one', async (command) => {
+    const socket = join(folder('none'), 'no.sock')
+    const { status, stderr } = await run(command.split(' '), { BRIDGEPORT_SOCKET: socket })
+    expect(status).toBe(1)
+    expect(stderr).toBe(`bridgeport: no switch answers at ${socket}; start it with \`bridgeport up\`\n`)
+  })
+
+  it('--socket goes before and after the command, and before $BRIDGEPORT_SOCKET', async () => {
+    for (const argv of [
+      ['--socket', '/x.sock', 'status'],
+      ['status', '--socket', '/x.sock'],
+    ])
+      expect((await run(argv, { BRIDGEPORT_SOCKET: '/y.sock' })).stderr).toContain('at /x.sock;')
+  })
+
+  it.each([
+    ...['top', 'neigh ls', 'lease rm a', 'publish add tcp::1-10.0.0.1:1', 'conntrack ls', 'rules save -c'],
+    ...['set test a b', 'capture vm1 -w -', 'why x --port vm1'],
+  ])('%s is not available yet: status 1', async (command) => {
+    const { status, stderr } = await run(command.split(' '))
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/^bridgeport: .*not available yet.*\n$/)
+  })
+})
+
+describe.runIf(existsSync(bundle))('bridgeport on its own', () => {
+  it('help and version are no errors', async () => {
+    for (const argv of [['--help'], ['help'], ['port', '--help'], ['--version']])
+      expect((await run(argv)).status).toBe(0)
+  })
+
+  it('a file that is not there', async () => {
+    const { status, stderr } = await run(['up', '-c', '/nowhere/f.yaml'])
+    expect([status, stderr]).toEqual([
+      1,
+      'bridgeport: /nowhere/f.yaml: there is no such file; name another with -c FILE\n',
+    ])
+  })
+
+  it('run passes on the status of a command without a switch', async () => {
+    expect((await run(['run', '--network', 'host', '--', 'sh', '-c', 'exit 7'])).status).toBe(7)
+    expect((await run(['run', '--network', 'host', '--', 'sh', '-c', 'kill -TERM $$'])).status).toBe(143)
+    expect((await run(['run', '--network', 'host', '--', 'no-such-command'])).status).toBe(127)
+    expect((await run(['run', '--network', 'host', '--', '/etc/passwd'])).status).toBe(126)
+    expect((await run(['run', '--network', 'container:x', '--', 'true'])).stderr).toMatch(
+      /number of a process/,
+    )
+  })
+
+  it('a reader that goes away is no error', async () => {
+    const { status, stderr } = await attempt([
+      'sh',
+      '-c',
+      `"$0" "$1" --help | true; echo done`,
+      process.execPath,
+      program,
+    ])
+    expect([status, stderr]).toEqual([0, ''])
+  })
+})
