@@ -22,7 +22,8 @@ async function bundle() {
   for (const { source, bundle } of entries) {
     if (!existsSync(join(root, source))) continue
     const files = { entryPoints: [source], outfile: bundle, absWorkingDir: root }
-    const format = { bundle: true, platform: 'node', target: 'node20', format: 'esm', logLevel: 'silent' }
+    const syntax = { bundle: true, minifySyntax: true, target: 'node20' } // as the switch itself is bundled
+    const format = { ...syntax, platform: 'node', format: 'esm', logLevel: 'silent' }
     await esbuild.build({ ...files, ...format, packages: 'external' }).catch((failure) => {
       throw new Failure(
         `bundling ${source} failed: ${failure.errors?.[0]?.text ?? failure.message}; mend the source`,

@@ -4,6 +4,9 @@ import { Refusal } from '../control/refusal.ts'
 
 export const SOCKET = '/run/bridgeport/bridgeport.sock'
 
+/** A reload of a thousand ports takes seconds; what takes longer than this hangs. */
+const ANSWER_MS = 60_000
+
 /** The socket to use: --socket, else $BRIDGEPORT_SOCKET, else the default. */
 export function socketOf(options: { socket?: string }): string {
   return options.socket ?? (process.env.BRIDGEPORT_SOCKET || SOCKET)
@@ -59,6 +62,7 @@ export function call<T>(
       })
     })
     asked.on('error', (error) => reject(unreachable(socket, error)))
+    asked.setTimeout(ANSWER_MS, () => asked.destroy(new Error(`no answer within ${ANSWER_MS / 1000} s`)))
     asked.end(text)
   })
 }

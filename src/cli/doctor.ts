@@ -1,6 +1,6 @@
 /** `bridgeport doctor`: what this machine lacks to run a switch. */
 import type { Command } from 'commander'
-import { withSocket } from './option.ts'
+import { daemonSocket, withSocket } from './option.ts'
 
 interface Options {
   config?: string
@@ -13,11 +13,8 @@ export function doctor(program: Command): void {
     .option('--json', 'an array of objects')
     .action(async ({ config, json }: Options, command: Command) => {
       const { examine } = await import('../control/doctor.ts')
-      const { socket = process.env.BRIDGEPORT_SOCKET } = command.optsWithGlobals<{ socket?: string }>()
-      const findings = await examine({
-        ...(socket ? { socket } : {}),
-        ...(config === undefined ? {} : { file: config }),
-      })
+      const file = config === undefined ? {} : { file: config }
+      const findings = await examine({ ...daemonSocket(command), ...file })
       const width = Math.max(...findings.map(({ check }) => check.length))
       const lines = findings.map(({ check, ok, detail, remedy }) => {
         const verdict = ok ? 'ok     ' : 'problem'

@@ -5,6 +5,13 @@ export function withSocket(command: Command): Command {
   return command.option('--socket <path>', 'socket of the switch ($BRIDGEPORT_SOCKET)')
 }
 
+/** Where a daemon shall answer: --socket overrides the file, $BRIDGEPORT_SOCKET holds when the file names none. */
+export function daemonSocket(command: Command): { socket?: string; fallback?: string } {
+  const { socket } = command.optsWithGlobals<{ socket?: string }>()
+  const fallback = process.env.BRIDGEPORT_SOCKET
+  return { ...(socket ? { socket } : {}), ...(fallback ? { fallback } : {}) }
+}
+
 /** Digits as a number; anything else stays as it stood, so that the daemon's line can show it. */
 export function number(text: string): number | string {
   return /^\d{1,15}$/.test(text) ? Number(text) : text

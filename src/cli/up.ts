@@ -7,7 +7,7 @@ import type { Command } from 'commander'
 import { Refusal } from '../control/refusal.ts'
 import type { WorkerRow } from '../control/rows.ts'
 import { call, socketOf } from './client.ts'
-import { withSocket } from './option.ts'
+import { daemonSocket, withSocket } from './option.ts'
 import { age } from './table.ts'
 
 interface Status {
@@ -34,14 +34,8 @@ interface UpOptions {
   socket?: string
 }
 
-/** The socket that `up` was told, which overrides the file's; the environment is a way to tell it. */
-function told(options: { socket?: string }): { socket?: string } {
-  const socket = options.socket ?? process.env.BRIDGEPORT_SOCKET
-  return socket ? { socket } : {}
-}
-
 async function up(options: UpOptions, command: Command): Promise<void> {
-  const socket = told(command.optsWithGlobals())
+  const socket = daemonSocket(command)
   const file = options.config === undefined ? {} : { file: options.config }
   if (options.detach) return await detach({ ...socket, ...file })
   const { Daemon } = await import('../control/daemon.ts')
@@ -49,7 +43,7 @@ async function up(options: UpOptions, command: Command): Promise<void> {
 }
 
 /** Starts a daemon of its own session, its log in `<state>/bridgeport.log`; returns when it is ready. */
-async function detach(options: { socket?: string; file?: string }): Promise<void> {
+async function detach(options: { socket?: string; fallback?: string; file?: string }): Promise<void> {
   const { load } = await import('../control/load.ts')
   const { find } = await import('../control/file.ts')
   const path = join(load(find(options.file), options).configuration.state, 'bridgeport.log')

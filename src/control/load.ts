@@ -1,14 +1,18 @@
 /** From the two files of a switch, bridgeport.yaml and runtime.yaml, to one checked configuration. */
+import { resolve } from 'node:path'
 import type { Configuration } from './configuration.ts'
 import { check, entries, read, type Source } from './file.ts'
 import { Refusal } from './refusal.ts'
 import type { NetworkEntry, Parts, PortEntry } from './resolve.ts'
 import * as runtime from './runtime.ts'
-import type { PortInput } from './schema.ts'
+import { type PortInput, SocketPath } from './schema.ts'
 
-/** Settings that `up` was given and that override the file's. */
+/** Settings that `up` was given beside the file. */
 export interface Overrides {
+  /** overrides the file's */
   socket?: string
+  /** holds when the file names none: $BRIDGEPORT_SOCKET, where the command line will look */
+  fallback?: string
 }
 
 /** What was read and what it means together. */
@@ -50,10 +54,23 @@ export function combine(
   return { settings: source.input, networks, ports }
 }
 
+/** A socket path that did not come from the file, in the file's form. Throws a Refusal. */
+function socketPath(socket: string): string {
+  const path = resolve(socket)
+  const result = SocketPath.safeParse(path)
+  if (result.success) return path
+  throw new Refusal(
+    `socket ${path}`,
+    `it has to be ${result.error.issues[0].message}`,
+    'choose another with --socket',
+  )
+}
+
 /** Reads the file and runtime.yaml and checks them together. Throws a Refusal. */
 export function load(path: string | null, overrides: Overrides, runs = new Map<string, PortInput>()): Loaded {
   const source = read(path)
-  if (overrides.socket !== undefined) source.input.socket = overrides.socket
+  const socket = overrides.socket ?? source.input.socket ?? overrides.fallback
+  if (socket !== undefined) source.input.socket = socketPath(socket)
   const state = check({ settings: source.input, networks: new Map(), ports: new Map() }).state
   const added = runtime.read(runtime.pathIn(state))
   const configuration = check(

@@ -63,11 +63,18 @@ export class Registry {
     return result
   }
 
-  /** Gives the switch the static MACs of runtime.yaml; one whose port is gone is left out. Returns those. */
+  /** Gives the switch the static MACs of runtime.yaml that it lacks. Returns why some were left out: their port is gone. */
   async replay(): Promise<string[]> {
+    const present = new Set(
+      this.fabric
+        .macs()
+        .flatMap((row) => (row.kind === 'static' ? [`${row.network} ${row.mac} ${row.port}`] : [])),
+    )
     const lost: string[] = []
-    for (const { network, mac, port } of this.loaded.added.macs)
+    for (const { network, mac, port } of this.loaded.added.macs) {
+      if (present.has(`${network} ${mac} ${port}`)) continue
       await this.fabric.addMac(network, mac, port).catch((error: Error) => lost.push(error.message))
+    }
     return lost
   }
 
@@ -92,6 +99,8 @@ export class Registry {
       vacate(next.configuration, now)
       await this.fabric.apply(next.configuration)
       this.loaded = { ...next, added: this.loaded.added }
+      // A network that went and came back has none of them.
+      await this.replay()
     })
   }
 

@@ -59,7 +59,7 @@ const ageing = text('a duration from 100ms to 12d', bounded(100, 12 * 86_400_000
 const rate = text('a rate such as 1000/s', (value) => quantity.rate(value) !== null, quantity.ratePattern)
 const absolute = (what: string) => text(what, (value) => value.startsWith('/') && !/[\0\n]/.test(value))
 /** sun_path of unix(7) holds 108 bytes, the last one zero. */
-const socketPath = text(
+export const SocketPath = text(
   'an absolute path of at most 107 bytes',
   (value) => value.startsWith('/') && !value.includes('\0') && Buffer.byteLength(value) <= 107,
 )
@@ -233,13 +233,13 @@ export const Port = z.discriminatedUnion(
     mapping({
       type: z.literal('vhost-user'),
       ...common,
-      path: socketPath,
+      path: SocketPath,
       role,
       queues: queues.optional(),
       mode,
     }),
-    mapping({ type: z.literal('stream'), ...common, path: socketPath, role, mode }),
-    mapping({ type: z.literal('dgram'), ...common, path: socketPath, peer: socketPath, mode }),
+    mapping({ type: z.literal('stream'), ...common, path: SocketPath, role, mode }),
+    mapping({ type: z.literal('dgram'), ...common, path: SocketPath, peer: SocketPath, mode }),
     mapping({ type: z.literal('memory'), ...common }),
   ],
   portMistake,
@@ -257,7 +257,7 @@ const timeoutNames = [
 
 export const File = mapping({
   workers: integer(1, 16).optional(),
-  socket: socketPath.optional(),
+  socket: SocketPath.optional(),
   http: z
     .union(
       [

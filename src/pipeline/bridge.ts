@@ -20,7 +20,8 @@ export class Bridge {
   private readonly view: DataView
   private readonly counters: Float64Array
   private readonly ports: Port[]
-  private readonly rest = new Int32Array(BURST)
+  private readonly strangers = new Int32Array(BURST)
+  private readonly unknown = new Int32Array(BURST)
   /** milliseconds, wrapping; set once a burst */
   now = 0
 
@@ -30,14 +31,14 @@ export class Bridge {
     this.ports = ports
   }
 
-  /** Decides positions `from` to `to`, all of which came from `port`: sources first, then destinations. */
+  /** Decides positions `from` to `to`, all of which came from `port`. */
   run(burst: Burst, from: number, to: number, port: Port): void {
     const { macs, isolation } = port.network
     if (port.guard) this.guard(burst, from, to, port)
-    const strangers = macs.refresh(this.view, burst, from, to, port.index, this.now, this.rest)
-    for (let s = 0; s < strangers; s++) this.learn(burst, this.rest[s], port)
-    const unknown = macs.resolve(this.view, burst, from, to, port.index, this.now, this.rest)
-    for (let u = 0; u < unknown; u++) this.search(burst, this.rest[u], port)
+    const { strangers, unknown } = this
+    const counts = macs.meet(this.view, burst, from, to, port.index, this.now, strangers, unknown)
+    for (let s = 0; s < (counts & 0xffff); s++) this.learn(burst, strangers[s], port)
+    for (let u = 0; u < counts >>> 16; u++) this.search(burst, unknown[u], port)
     if (isolation) this.isolate(burst, from, to, port)
   }
 
@@ -72,6 +73,7 @@ export class Bridge {
 
   /** A destination that is not at the first place: elsewhere in the table, aged, unknown, a group, behind the same port. */
   private search(burst: Burst, i: number, port: Port): void {
+    if (burst.verdict[i] !== UNDECIDED) return // its source was refused
     const macs = port.network.macs
     const at = burst.at[i]
     const high = ethernet.destinationHigh(this.view, at)

@@ -110,20 +110,23 @@ export class MacTable {
   }
 
   /**
-   * Refreshes the sources of a burst's frames `from` to `to` that came from `port` and are known to be there; writes the positions of
-   * the others into `rest` and returns their count. Frames whose verdict is not `open` are passed over.
+   * The burst's common case in one loop: frames `from` to `to`, all from `port`, whose source is known to be there and whose destination
+   * is known elsewhere. It refreshes the source and turns an open verdict into the destination's port. The positions of other
+   * sources go into `strangers`, those of other destinations (groups, unknown, aged, behind `port` itself, not at the first
+   * place) into `unknown`; returns the counts as strangers + 65,536 × unknown.
    *
-   * The two burst loops call nothing and coerce what they hoist: V8 then keeps every bound and base in a register (measured:
-   * 6 ns a frame each, against 19 ns with a call in the loop).
+   * The loop calls nothing and coerces what it hoists: V8 then keeps every bound and base in a register (measured: 15 ns a frame,
+   * against 38 ns with a call in the loop).
    */
-  refresh(
+  meet(
     view: DataView,
     columns: Columns,
     from: number,
     to: number,
     port: number,
     now: number,
-    rest: Int32Array,
+    strangers: Int32Array,
+    unknown: Int32Array,
   ): number {
     const { entries } = this
     const { at, verdict } = columns
@@ -131,61 +134,32 @@ export class MacTable {
     const seedB = this.seedB | 0
     const seedC = this.seedC | 0
     const shift = this.shift | 0
+    const ageing = this.ageingMs | 0
     const mine = (port + 1) | 0
-    const seen = now | 0
+    const time = now | 0
     const end = to | 0
-    let count = 0
+    let strange = 0
+    let unseen = 0
     for (let i = from | 0; i < end; i++) {
       if (verdict[i] !== OPEN) continue
       const start = at[i]
       const high = view.getUint16(start + 6)
       const low = view.getInt32(start + 8)
-      const h = Math.imul(low ^ Math.imul(high, seedA), seedB)
-      const e = (Math.imul(h ^ (h >>> 15), seedC) >>> shift) << 2
-      if (entries[e] === ((high << 16) | mine) && entries[e + LOW] === low) entries[e + SEEN] = seen
-      else rest[count++] = i
-    }
-    return count
-  }
-
-  /**
-   * Looks destinations up: an open verdict becomes the port's number. The positions of those not found at the first place, and of
-   * those behind `own`, the port they came from, go into `rest`; returns their count.
-   */
-  resolve(
-    view: DataView,
-    columns: Columns,
-    from: number,
-    to: number,
-    own: number,
-    now: number,
-    rest: Int32Array,
-  ): number {
-    const { entries } = this
-    const { at, verdict } = columns
-    const seedA = this.seedA | 0
-    const seedB = this.seedB | 0
-    const seedC = this.seedC | 0
-    const shift = this.shift | 0
-    const time = now | 0
-    const mine = (own + 1) | 0
-    const ageing = this.ageingMs | 0
-    const end = to | 0
-    let count = 0
-    for (let i = from | 0; i < end; i++) {
-      if (verdict[i] !== OPEN) continue
-      const start = at[i]
-      const high = view.getUint16(start)
-      const low = view.getInt32(start + 2)
-      const h = Math.imul(low ^ Math.imul(high, seedA), seedB)
-      const e = (Math.imul(h ^ (h >>> 15), seedC) >>> shift) << 2
-      const key = entries[e]
+      const g = Math.imul(low ^ Math.imul(high, seedA), seedB)
+      const s = (Math.imul(g ^ (g >>> 15), seedC) >>> shift) << 2
+      if (entries[s] === ((high << 16) | mine) && entries[s + LOW] === low) entries[s + SEEN] = time
+      else strangers[strange++] = i
+      const toHigh = view.getUint16(start)
+      const toLow = view.getInt32(start + 2)
+      const h = Math.imul(toLow ^ Math.imul(toHigh, seedA), seedB)
+      const d = (Math.imul(h ^ (h >>> 15), seedC) >>> shift) << 2
+      const key = entries[d]
       const out = key & 0xffff
-      const isHere = key >>> 16 === high && entries[e + LOW] === low && out !== 0 && out !== mine
-      if (isHere && ((time - entries[e + SEEN]) | 0) <= ageing) verdict[i] = out - 1
-      else rest[count++] = i
+      const isHere = key >>> 16 === toHigh && entries[d + LOW] === toLow && out !== 0 && out !== mine
+      if (isHere && ((time - entries[d + SEEN]) | 0) <= ageing) verdict[i] = out - 1
+      else unknown[unseen++] = i
     }
-    return count
+    return strange | (unseen << 16)
   }
 
   port(e: number): number {

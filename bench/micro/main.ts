@@ -1,0 +1,46 @@
+/** `npm run bench`, first half: nanoseconds a frame, in memory, on one core. Figures of a shared machine: read the ratios. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Bench } from 'tinybench'
+import { root } from '../compare/root.ts'
+import { stages, whole } from './bridge.ts'
+import type { Case } from './case.ts'
+import { duplex } from './duplex.ts'
+import { parts } from './parts.ts'
+
+/** A case runs this long, in milliseconds, after a warm-up in which V8 optimises it. */
+const TIME_MS = 400
+const WARM_MS = 400
+
+interface Figure {
+  name: string
+  /** nanoseconds a frame: the median call, and the best */
+  median: number
+  least: number
+}
+
+async function measure(cases: Case[]): Promise<Figure[]> {
+  const figures: Figure[] = []
+  for (const { name, frames, run } of cases) {
+    const bench = new Bench({ time: TIME_MS, warmupTime: WARM_MS, throws: true })
+    bench.add(name, run)
+    const [task] = await bench.run()
+    const { result } = task
+    if (!('latency' in result)) throw new Error(`${name}: ${result.state}`)
+    const perFrame = (ms: number) => (ms * 1e6) / frames
+    figures.push({ name, median: perFrame(result.latency.p50), least: perFrame(result.latency.min) })
+  }
+  return figures
+}
+
+const figures = await measure([...whole(), ...stages(), ...parts(), ...duplex()])
+process.stdout.write('| in memory, one core | ns a frame, median | least |\n|---|--:|--:|\n')
+for (const { name, median, least } of figures) {
+  process.stdout.write(`| ${name} | ${median.toFixed(1)} | ${least.toFixed(1)} |\n`)
+}
+const folder = join(root, 'bench/results')
+mkdirSync(folder, { recursive: true })
+writeFileSync(
+  join(folder, 'micro.json'),
+  `${JSON.stringify({ node: process.versions.node, figures }, null, 2)}\n`,
+)
