@@ -105,7 +105,6 @@ export class Daemon {
       reload: () => this.reload(),
       stop: () => void this.end('the API'),
     })
-    process.on('SIGHUP', () => void this.reload().catch(() => {}))
     this.isServing = true
     const { socket, workers, networks, ports } = registry.configuration
     const overlap = overlapping(registry.configuration)
@@ -121,6 +120,9 @@ export class Daemon {
     process.on('uncaughtException', (error) => this.crash(error))
     process.on('unhandledRejection', (error) => this.crash(error as Error))
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void this.end(signal))
+    process.on('SIGHUP', () => {
+      if (this.isServing) void this.reload().catch(() => {})
+    })
     process.on('exit', () => this.fabric?.closeNow())
     // A detached daemon's terminal or a pipe that nobody reads any more must not end it.
     for (const stream of [process.stdout, process.stderr])
