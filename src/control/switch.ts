@@ -159,6 +159,7 @@ export class Switch extends EventEmitter<Events> {
     const member = [...plant.members.values()].find((each) => each.incarnation === incarnation)
     if (!member?.device || this.closed) return
     const { spec, device: gone } = member
+    if (device.link(gone)) return // only down: it goes on when it is up again
     plant.suspend(member)
     const isRun = spec.origin === 'run'
     if (isRun) plant.members.delete(spec.name)

@@ -20,6 +20,8 @@ export const DOORBELL = 0
 /** errno of a read from a device that is gone: EBADF, EBADFD */
 const EBADF = 9
 const EBADFD = 77
+/** and of one from a packet socket whose interface is down or gone */
+const ENETDOWN = 100
 
 /** What a round cannot do itself: cold, and rare. */
 export interface Desk {
@@ -27,6 +29,8 @@ export interface Desk {
   read(): void
   /** A device vanished. */
   lose(attached: Attached, errno: number): void
+  /** A device told of an error that may pass. */
+  report(attached: Attached, errno: number): void
   /** Frames wait in memory ports whose other end wants to be told. */
   tell(): void
 }
@@ -106,8 +110,9 @@ export class Loop {
     if (attached === null) return 0
     const count = this.dataplane.service(attached.port, attached.queue)
     if (count >= 0) return count
-    // A packet socket tells once that its link went down (ENETDOWN) and goes on; a device that is gone stays gone.
+    // A device that is gone stays gone. A packet socket tells once that its link went down, for a while or for ever.
     if ((events & FAILED) !== 0 && (count === -EBADFD || count === -EBADF)) this.desk.lose(attached, -count)
+    else if (count === -ENETDOWN) this.desk.report(attached, ENETDOWN)
     return 0
   }
 

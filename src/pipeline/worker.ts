@@ -64,6 +64,10 @@ class Worker implements Desk {
   /** Stops waiting for a device that is gone and tells the control thread. */
   lose(attached: Attached, errno: number): void {
     this.detach(attached)
+    this.report(attached, errno)
+  }
+
+  report(attached: Attached, errno: number): void {
     this.answer({ type: 'lost', port: attached.port.index, incarnation: attached.port.incarnation, errno })
   }
 
