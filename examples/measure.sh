@@ -53,7 +53,8 @@ for _ in $(seq 600); do
 done
 
 # The first process: a server with an address that we choose.
-plugged --name server --address "$network.40/24" -- iperf3 -s > /dev/null &
+node "$here/bin/bridgeport.js" run --socket "$socket" --network measure --name server --address "$network.40/24" -- \
+  iperf3 -s > /dev/null &
 server=$!
 plugged -- sh -c "for i in \$(seq 50); do ping -c 1 -W 1 $network.40 > /dev/null && exit; sleep 0.1; done; exit 1"
 

@@ -2,7 +2,6 @@
  * The plant: everything that stands behind a switch's ports and networks: arena, tables, devices. It opens and closes single
  * things; in what order, and what happens when one fails, the switch decides.
  */
-import { networkInterfaces } from 'node:os'
 import type { Arena } from '../memory/arena.ts'
 import { PORT_COUNT_MAX } from '../memory/counters.ts'
 import type { Program } from '../pipeline/program.ts'
@@ -87,23 +86,6 @@ export class Plant {
       const isProcess = spec.netns.startsWith('pid:')
       const remedy = isProcess ? 'start that process first' : `create it first (ip netns add ${spec.netns})`
       throw new Refusal(`port ${spec.name}`, `there is no namespace ${spec.netns}`, remedy)
-    }
-  }
-
-  /** Throws a Refusal if an address that a host port is to have is another interface's already. */
-  checkAddresses(fresh: Spec[]): void {
-    const own = new Set([...this.members.values()].map(({ spec }) => spec.ifname))
-    for (const spec of fresh) {
-      if (spec.netns !== '' || spec.address === null) continue
-      const address = spec.address.split('/')[0]
-      for (const [ifname, holders] of Object.entries(networkInterfaces())) {
-        if (own.has(ifname) || !holders?.some((holder) => holder.address === address)) continue
-        throw new Refusal(
-          `port ${spec.name}`,
-          `${address} is in use by ${ifname}`,
-          'choose another address or remove that one',
-        )
-      }
     }
   }
 

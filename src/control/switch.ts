@@ -99,7 +99,6 @@ export class Switch extends EventEmitter<Events> {
     const { plant } = this
     const { wanted, fresh, removed } = plant.compare(next)
     plant.checkNamespaces(fresh, starting)
-    plant.checkAddresses(fresh)
     const before = { nets: new Map(plant.nets), members: new Map(plant.members) }
     const opened: Member[] = []
     const closed: Member[] = []
