@@ -10,6 +10,7 @@
  * fabric.memory('a').send(frame)
  * ```
  */
+import { randomUUID } from 'node:crypto'
 import type { Configuration } from './control/configuration.ts'
 import { check, entries, validate } from './control/file.ts'
 import type { FileInput } from './control/schema.ts'
@@ -30,5 +31,8 @@ export type { MemoryPort } from './port/embed.ts'
 /** Resolves what bridgeport.yaml would hold, memory ports included. Throws a Refusal with a line for each mistake. */
 export function configure(input: FileInput): Configuration {
   const checked = validate(input)
-  return check({ settings: checked, ...entries(checked), embedded: true })
+  const configuration = check({ settings: checked, ...entries(checked), embedded: true })
+  // The socket names the switch to its interfaces: this one has no daemon's socket and must not take over a daemon's leftovers.
+  configuration.socket = `embedded:${process.pid}:${randomUUID()}`
+  return configuration
 }

@@ -10,7 +10,7 @@ import { Api } from './api.ts'
 import type { Configuration } from './configuration.ts'
 import { claim } from './endpoint.ts'
 import { find } from './file.ts'
-import { overlapping, vacate } from './host.ts'
+import { confineAll, overlapping, vacate } from './host.ts'
 import { load, type Overrides } from './load.ts'
 import { Metrics } from './metrics.ts'
 import { Refusal } from './refusal.ts'
@@ -52,6 +52,9 @@ async function listen(api: Api, { socket, socketMode, http }: Configuration): Pr
   })
 }
 
+/** How long a host that begins to route (Docker starts) may route for a network that leads nowhere, in milliseconds. */
+const CONFINE_MS = 2000
+
 export class Daemon {
   private readonly log: Logger
   private readonly options: Options
@@ -82,7 +85,7 @@ export class Daemon {
       vacate(loaded.configuration)
       daemon.fabric = await Switch.start(loaded.configuration, log)
       daemon.registry = new Registry(loaded, daemon.fabric, options)
-      await daemon.begin()
+      await daemon.begin(loaded.lost)
     } catch (error) {
       await daemon.fabric?.close()
       await api.close()
@@ -91,10 +94,11 @@ export class Daemon {
   }
 
   /** From here on the switch serves. */
-  private async begin(): Promise<void> {
+  private async begin(lost: readonly string[]): Promise<void> {
     const { log } = this
     const fabric = this.fabric as Switch
     const registry = this.registry as Registry
+    for (const port of lost) log.warn({ port }, 'the port was removed: the process of its namespace is gone')
     for (const line of await registry.replay()) log.warn(`a pinned address was left out: ${line}`)
     fabric.on('failed', (error) => this.crash(error))
     const metrics = await Metrics.start(fabric)
@@ -106,6 +110,13 @@ export class Daemon {
       stop: () => void this.end('the API'),
     })
     this.isServing = true
+    setInterval(() => {
+      for (const ifname of confineAll(registry.configuration))
+        log.warn(
+          { interface: ifname },
+          'the host began to route for a network that leads nowhere; it was stopped',
+        )
+    }, CONFINE_MS).unref()
     const { socket, workers, networks, ports } = registry.configuration
     const overlap = overlapping(registry.configuration)
     if (overlap !== null) log.warn(`${overlap.text}: one of the two is not reached`)

@@ -1,6 +1,6 @@
 /** The host around the switch: which addresses and routes it has that networks of the switch must not have too. */
 import { readFileSync } from 'node:fs'
-import { addresses } from '../port/host.ts'
+import { addresses, confine } from '../port/host.ts'
 import { type Cidr, cidr, ipv4Text, overlap } from './address.ts'
 import type { Configuration } from './configuration.ts'
 import { Refusal } from './refusal.ts'
@@ -50,4 +50,15 @@ export function vacate({ networks }: Configuration, running?: Configuration): vo
       : [`networks.${name}: found the address ${address} for the host, ${expected}`]
   })
   if (lines.length > 0) throw Refusal.of(lines)
+}
+
+/** Makes sure again that the host does not route for networks that lead nowhere. Returns the interfaces where it did. */
+export function confineAll({ networks }: Configuration): string[] {
+  return [...networks.values()].flatMap(({ host }) => {
+    try {
+      return host !== null && confine(host.ifname) ? [host.ifname] : []
+    } catch {
+      return [] // /proc/sys is read-only by now, or the interface goes away at this moment
+    }
+  })
 }

@@ -1,5 +1,6 @@
 /** From the two files of a switch, bridgeport.yaml and runtime.yaml, to one checked configuration. */
 import { resolve } from 'node:path'
+import { birth } from '../port/namespace.ts'
 import type { Configuration } from './configuration.ts'
 import { check, entries, read, type Source } from './file.ts'
 import { Refusal } from './refusal.ts'
@@ -20,6 +21,26 @@ export interface Loaded {
   source: Source
   added: runtime.Contents
   configuration: Configuration
+  /** ports of runtime.yaml whose process is gone; they are left out */
+  lost: string[]
+}
+
+/** The process that a port's `netns: pid:N` names. */
+export function processOf(input: PortInput): number | null {
+  const pid = 'netns' in input ? /^pid:(\d+)$/.exec(input.netns ?? '') : null
+  return pid === null ? null : Number(pid[1])
+}
+
+/** Leaves out ports whose process ended since they were added: its number may be another process's by now. */
+function living(added: runtime.Contents): { added: runtime.Contents; lost: string[] } {
+  const lost = Object.entries(added.ports).flatMap(([name, input]) => {
+    const pid = processOf(input)
+    return pid !== null && birth(pid) !== added.processes[name] ? [name] : []
+  })
+  const keep = <T>(record: Record<string, T>) =>
+    Object.fromEntries(Object.entries(record).filter(([name]) => !lost.includes(name)))
+  const macs = added.macs.filter(({ port }) => !lost.includes(port))
+  return { added: { ...added, ports: keep(added.ports), processes: keep(added.processes), macs }, lost }
 }
 
 /** Joins the file with what was added; throws a Refusal that names both sides of a conflict. */
@@ -72,11 +93,11 @@ export function load(path: string | null, overrides: Overrides, runs = new Map<s
   const socket = overrides.socket ?? source.input.socket ?? overrides.fallback
   if (socket !== undefined) source.input.socket = socketPath(socket)
   const state = check({ settings: source.input, networks: new Map(), ports: new Map() }).state
-  const added = runtime.read(runtime.pathIn(state))
+  const { added, lost } = living(runtime.read(runtime.pathIn(state)))
   const configuration = check(
     combine(source, added, runs, runtime.pathIn(state)),
     source,
     runtime.pathIn(state),
   )
-  return { source, added, configuration }
+  return { source, added, configuration, lost }
 }

@@ -1,5 +1,6 @@
 /** A port of the switch as the control thread holds it: its settings, its device and why it may have none. */
 import * as device from '../port/device.ts'
+import { confine } from '../port/host.ts'
 import { derivedMac } from './address.ts'
 import type { NetworkConfiguration, PortConfiguration } from './configuration.ts'
 import { Refusal } from './refusal.ts'
@@ -78,7 +79,7 @@ export function placeOf(spec: Spec): string {
 export function openDevice(spec: Spec, instance: string): device.Device {
   const netns = device.namespacePath(spec.netns)
   try {
-    return device.open({
+    const opened = device.open({
       type: spec.type === 'host' ? 'tap' : (spec.type as 'tap' | 'tun' | 'qemu-tap'),
       ifname: spec.ifname,
       netns,
@@ -91,8 +92,26 @@ export function openDevice(spec: Spec, instance: string): device.Device {
       owner: device.userId(spec.owner),
       alias: `bridgeport:${instance}:${spec.name}`,
     })
+    if (spec.type === 'host') shut(spec, opened)
+    return opened
   } catch (error) {
+    if (error instanceof Refusal) throw error
     throw explain(spec, error as device.Failure)
+  }
+}
+
+/** Neither host-only nor internal leads outside, also on a host that routes for others. */
+function shut(spec: Spec, opened: device.Device): void {
+  try {
+    confine(spec.ifname)
+  } catch (error) {
+    device.close(opened)
+    const why = `the host would route its packets on: ${(error as Error).message}`
+    throw new Refusal(
+      `network ${spec.network}`,
+      why,
+      `make /proc/sys writable or set net.ipv4.ip_forward to 0`,
+    )
   }
 }
 

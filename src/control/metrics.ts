@@ -106,7 +106,7 @@ const families: Family[] = [
   ),
   {
     name: 'bridgeport_dropped_frames_total',
-    help: 'Frames dropped, by the port that they came from and the reason.',
+    help: 'Frames dropped, by reason and by the port where it lies: the one they came from or the one they could not leave by.',
     type: 'counter',
     values: ({ ports }) =>
       ports.flatMap((row) =>

@@ -8,7 +8,7 @@ import * as address from './address.ts'
 import type { Configuration } from './configuration.ts'
 import { check } from './file.ts'
 import { vacate } from './host.ts'
-import { combine, type Loaded, load, type Overrides } from './load.ts'
+import { combine, type Loaded, load, type Overrides, processOf } from './load.ts'
 import { unavailable } from './pending.ts'
 import { pathText } from './problem.ts'
 import { Refusal } from './refusal.ts'
@@ -98,7 +98,7 @@ export class Registry {
           )
       vacate(next.configuration, now)
       await this.fabric.apply(next.configuration)
-      this.loaded = { ...next, added: this.loaded.added }
+      this.loaded = next
       // A network that went and came back has none of them.
       await this.replay()
     })
@@ -121,7 +121,7 @@ export class Registry {
       await this.fabric.apply(now)
       throw error
     }
-    this.loaded = { source, added, configuration }
+    this.loaded = { source, added, configuration, lost: [] }
     this.runs = runs
     this.watch()
   }
@@ -141,10 +141,20 @@ export class Registry {
       this.vacant(name)
       const { added } = this.loaded
       if (origin === 'runtime')
-        await this.change({ ...added, ports: { ...added.ports, [name]: input } }, this.runs)
+        await this.change(
+          { ...added, ports: { ...added.ports, [name]: input }, ...this.born(name, input) },
+          this.runs,
+        )
       else await this.plug(name, input)
       return this.fabric.ports().find((row) => row.name === name) as PortRow
     })
+  }
+
+  /** Notes which process a port's pid:N means, for the next start. */
+  private born(name: string, input: PortInput): { processes?: Record<string, string> } {
+    const pid = processOf(input)
+    const birth = pid === null ? null : namespace.birth(pid)
+    return birth === null ? {} : { processes: { ...this.loaded.added.processes, [name]: birth } }
   }
 
   private async plug(name: string, input: PortInput): Promise<void> {
@@ -216,13 +226,16 @@ export class Registry {
       const origin = this.removable('port', name)
       for (const entry of this.loaded.added.macs.filter((each) => each.port === name))
         await this.fabric.removeMac(entry.network, entry.mac).catch(() => {})
-      const { [name]: _, ...ports } = this.loaded.added.ports
+      const { [name]: _port, ...ports } = this.loaded.added.ports
+      const { [name]: _process, ...processes } = this.loaded.added.processes
       const macs = this.loaded.added.macs.filter((entry) => entry.port !== name)
       const runs = new Map(this.runs)
       runs.delete(name)
       const isPinned = macs.length < this.loaded.added.macs.length
       await this.change(
-        origin === 'runtime' || isPinned ? { ...this.loaded.added, ports, macs } : this.loaded.added,
+        origin === 'runtime' || isPinned
+          ? { ...this.loaded.added, ports, processes, macs }
+          : this.loaded.added,
         runs,
       )
     })
@@ -272,10 +285,4 @@ export class Registry {
     if (this.timer !== null) clearInterval(this.timer)
     this.timer = null
   }
-}
-
-/** The process that a `run` port lives with. */
-function processOf(input: PortInput): number | null {
-  const pid = 'netns' in input ? /^pid:(\d+)$/.exec(input.netns ?? '') : null
-  return pid === null ? null : Number(pid[1])
 }

@@ -24,7 +24,7 @@ export type Contents = { [K in keyof RuntimeInput]-?: NonNullable<RuntimeInput[K
 const REMEDY = 'mend the file or remove it'
 
 function empty(): Contents {
-  return { networks: {}, ports: {}, macs: [] }
+  return { networks: {}, ports: {}, macs: [], processes: {} }
 }
 
 export function pathIn(state: string): string {
@@ -47,8 +47,7 @@ export function read(path: string): Contents {
   const found = result.success ? unavailable(result.data) : problems(result.error.issues, value)
   if (found.length > 0 || !result.success)
     throw Refusal.of(found.map((each) => `${path}: ${pathText(each.path)}: ${each.text}; ${REMEDY}`))
-  const { networks = {}, ports = {}, macs = [] } = result.data
-  return { networks, ports, macs }
+  return { ...empty(), ...(result.data as Partial<Contents>) }
 }
 
 /** Replaces the file. Throws a Refusal, and then the old contents stand. */

@@ -289,5 +289,7 @@ export const Runtime = mapping({
   networks: z.record(Name, Network, 'a mapping of names to networks').optional(),
   ports: z.record(Name, Port, 'a mapping of names to ports').optional(),
   macs: z.array(Mac, 'a list of static MAC addresses').optional(),
+  // Which process a port's pid:N meant: after a restart the number may be another's.
+  processes: z.record(Name, z.string('the birth of a process'), 'a mapping of ports to processes').optional(),
 })
 export type RuntimeInput = z.infer<typeof Runtime>

@@ -1,5 +1,13 @@
 /** Namespaces of this process, for `bridgeport run`, and what is left in one. */
-import { existsSync, readdirSync, readlinkSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { native } from '../memory/native.ts'
@@ -37,6 +45,19 @@ export function resolver(text: string): void {
 export function identity(pid: number | 'self'): string | null {
   try {
     return readlinkSync(`/proc/${pid}/ns/net`)
+  } catch {
+    return null
+  }
+}
+
+/** What tells a process from every other that had or will have its number: the boot, and its start in it (proc_pid_stat(5), 22). */
+export function birth(pid: number): string | null {
+  try {
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+    const status = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    // The command name, in parentheses, may hold anything.
+    const fields = status.slice(status.lastIndexOf(')') + 2).split(' ')
+    return `${boot} ${fields[19]}`
   } catch {
     return null
   }

@@ -5,6 +5,7 @@ import { afterEach, expect, it } from 'vitest'
 import { load } from '../../src/control/load.ts'
 import type { Refusal } from '../../src/control/refusal.ts'
 import * as runtime from '../../src/control/runtime.ts'
+import { birth } from '../../src/port/namespace.ts'
 import { cleanup } from '../lab/cleanup.ts'
 import { folder } from '../lab/folder.ts'
 
@@ -14,6 +15,7 @@ const contents: runtime.Contents = {
   networks: { lab: { mode: 'host-only', subnet: '10.9.0.0/24' } },
   ports: { vm: { network: 'lab', type: 'qemu-tap', owner: 'libvirt-qemu', floodLimit: '1000/s' } },
   macs: [{ network: 'lab', mac: '52:54:00:00:00:01', port: 'vm' }],
+  processes: {},
 }
 
 function lines(act: () => unknown): readonly string[] {
@@ -27,7 +29,7 @@ function lines(act: () => unknown): readonly string[] {
 
 it('is read back as it was written, and a missing file is empty', () => {
   const path = join(folder('runtime'), 'deep/er/runtime.yaml')
-  expect(runtime.read(path)).toEqual({ networks: {}, ports: {}, macs: [] })
+  expect(runtime.read(path)).toEqual({ networks: {}, ports: {}, macs: [], processes: {} })
   runtime.write(path, contents)
   expect(runtime.read(path)).toEqual(contents)
   expect(readdirSync(join(path, '..'))).toEqual(['runtime.yaml'])
@@ -37,13 +39,15 @@ it('a write that fails leaves the old contents', () => {
   const path = join(folder('runtime'), 'runtime.yaml')
   runtime.write(path, contents)
   mkdirSync(`${path}.new`)
-  expect(lines(() => runtime.write(path, { networks: {}, ports: {}, macs: [] }))).toHaveLength(1)
+  expect(lines(() => runtime.write(path, { networks: {}, ports: {}, macs: [], processes: {} }))).toHaveLength(
+    1,
+  )
   expect(runtime.read(path)).toEqual(contents)
 })
 
 it.each([
   ['networks: [', /Flow sequence/],
-  ['colour: red', /colour: unknown key, expected one of networks, ports, macs/],
+  ['colour: red', /colour: unknown key, expected one of networks, ports, macs, processes/],
   ['ports: { vm: { network: lab, type: tap, mtu: 1 } }', /ports\.vm\.mtu: found 1, expected an integer/],
   ['macs: [{ network: lab, mac: x, port: vm }]', /macs\[0\]\.mac: found "x"/],
   ['ports: { vm: { network: lab, type: stream, path: /x } }', /not available yet/],
@@ -59,7 +63,7 @@ it.each([
 /** A state folder with runtime.yaml and a file beside it. */
 function state(file: object, added: Partial<runtime.Contents>): string {
   const place = folder('state')
-  runtime.write(runtime.pathIn(place), { networks: {}, ports: {}, macs: [], ...added })
+  runtime.write(runtime.pathIn(place), { networks: {}, ports: {}, macs: [], processes: {}, ...added })
   writeFileSync(join(place, 'f.yaml'), JSON.stringify({ state: place, ...file }))
   return join(place, 'f.yaml')
 }
@@ -103,4 +107,14 @@ it('without any file the default network runs, and nobody else changes it', () =
     host: { ifname: 'bp-default' },
   })
   expect(load(null, {}).configuration.socket).toBe('/run/bridgeport/bridgeport.sock')
+})
+
+it('a port of a process is left out once the number is another process, its pinned MACs with it', () => {
+  const port = { network: 'lan', type: 'tap', netns: `pid:${process.pid}` } as const
+  const file = { networks: { lan: { mode: 'internal' } } }
+  const macs = [{ network: 'lan', mac: '52:54:00:00:00:01', port: 'p' }]
+  const same = load(state(file, { ports: { p: port }, processes: { p: birth(process.pid) ?? '' }, macs }), {})
+  expect([same.lost, [...same.configuration.ports.keys()], same.added.macs]).toEqual([[], ['p'], macs])
+  const other = load(state(file, { ports: { p: port }, processes: { p: 'before the last boot' }, macs }), {})
+  expect([other.lost, [...other.configuration.ports.keys()], other.added.macs]).toEqual([['p'], [], []])
 })
