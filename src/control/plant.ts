@@ -136,9 +136,10 @@ export class Plant {
     member.reason = netns === '' ? `interface ${ifname} is gone` : `namespace ${netns} is gone`
   }
 
-  /** Opens the device of a waiting port if its namespace is there; true if it is up now. */
+  /** Opens the device of a waiting port if its namespace is there; true if it is up now. A pid may be another process by now. */
   resume(member: Member): boolean {
-    if (!device.exists(device.namespacePath(member.spec.netns))) return false
+    if (member.spec.netns.startsWith('pid:') || !device.exists(device.namespacePath(member.spec.netns)))
+      return false
     try {
       member.device = openDevice(member.spec, this.instance)
     } catch (error) {

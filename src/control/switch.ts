@@ -171,7 +171,8 @@ export class Switch extends EventEmitter<Events> {
 
   /** Looks for namespaces of waiting ports while there are any. */
   private watch(): void {
-    const isWaiting = [...this.plant.members.values()].some((member) => member.state === 'waiting')
+    const members = [...this.plant.members.values()]
+    const isWaiting = members.some(({ state, spec }) => state === 'waiting' && !spec.netns.startsWith('pid:'))
     if (isWaiting && !this.timer && !this.closed) {
       this.timer = setInterval(() => void this.inTurn(() => this.resume()), RETRY_MS)
     } else if (!isWaiting && this.timer) {

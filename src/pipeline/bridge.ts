@@ -100,8 +100,10 @@ export class Bridge {
     if (port.floodLimit === 0) return FLOOD
     const full = port.floodLimit * 1000
     const passed = (this.now - port.floodFilled) | 0
-    if (passed > 0) {
-      port.floodTokens = passed >= 1000 ? full : Math.min(full, port.floodTokens + passed * port.floodLimit)
+    if (passed !== 0) {
+      // The clock wraps: a time that seems to come before the last one is long after it.
+      const isLong = passed < 0 || passed >= 1000
+      port.floodTokens = isLong ? full : Math.min(full, port.floodTokens + passed * port.floodLimit)
       port.floodFilled = this.now
     }
     if (port.floodTokens < 1000) return this.drop(port, reason.FLOOD_LIMIT)

@@ -84,8 +84,18 @@ function validateGso(
   if (start !== transport - at || offset !== (isUdp ? udp.CHECKSUM_AT : tcp.CHECKSUM_AT))
     return reason.VNET_HEADER
   if (length - headers > size * SEGMENT_COUNT_MAX) return reason.VNET_GSO
-  vnet.setFlags(view, header, needs, isUdp ? type : gso)
-  vnet.setHeaderLength(view, header, headers)
+  if (length - headers <= size) {
+    // One segment at most: it needs a checksum and nothing else (Linux virtio_net_hdr_to_skb does the same).
+    vnet.setFlags(view, header, needs, vnet.GSO_NONE)
+    vnet.setHeaderLength(view, header, 0)
+    vnet.setGsoSize(view, header, 0)
+    return -1
+  }
+  // What fits into one segment is one already; it only wants its checksum.
+  const isOne = length - headers <= size
+  vnet.setFlags(view, header, needs, isOne ? vnet.GSO_NONE : isUdp ? type : gso)
+  vnet.setHeaderLength(view, header, isOne ? 0 : headers)
+  if (isOne) vnet.setGsoSize(view, header, 0)
   return -1
 }
 

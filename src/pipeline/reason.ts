@@ -48,6 +48,6 @@ export const REASONS: readonly { name: string; meaning: string }[] = [
   { name: 'egress_refused', meaning: 'the kernel refused the frame' },
   { name: 'ring_full', meaning: 'the ring to the other worker was full' },
   { name: 'no_frames', meaning: 'the frame pool was empty' },
-  { name: 'not_ip', meaning: 'a tun port carries IPv4 and IPv6 only' },
+  { name: 'not_ip', meaning: 'a tun port carries IPv4 only' },
   { name: 'no_neighbour', meaning: 'nobody answered for the destination address' },
 ]

@@ -24,7 +24,8 @@ const SAYINGS = 32
 const NOT_IP_ERRNO = 97
 /** int32 of one saying: operation, target high, target low, target address */
 const SAYING = 4
-/** Drop reason of pipeline/reason.ts for a packet whose next hop did not answer; a port knows no pipeline. */
+/** Drop reasons of pipeline/reason.ts, for what comes from the device; a port knows no pipeline. */
+const NOT_IP = 20
 const NO_NEIGHBOUR = 21
 const BROADCAST_HIGH = 0xffff
 const BROADCAST_LOW = -1
@@ -100,7 +101,7 @@ export class TunQueue implements Queue {
     const network = at + ethernet.HEADER_LENGTH
     const view = this.view
     if (length < ethernet.HEADER_LENGTH + ipv4.HEADER_LENGTH || ipv4.version(view, network) !== 4) {
-      return this.refuse(frame)
+      return this.refuse(frame, NOT_IP)
     }
     const header = at - vnet.LENGTH
     if ((vnet.flags(view, header) & vnet.NEEDS_CSUM) !== 0) {
@@ -140,16 +141,16 @@ export class TunQueue implements Queue {
     view.setUint16(at + 12, ethernet.TYPE_IPV4)
   }
 
-  private refuse(frame: number): boolean {
-    this.counters[this.row + DROPS + NO_NEIGHBOUR]++
+  private refuse(frame: number, why: number): boolean {
+    this.counters[this.row + DROPS + why]++
     this.pool.give(frame)
     return false
   }
 
   private hold(frame: number, length: number, hop: number): boolean {
-    if (hop === 0) return this.refuse(frame)
+    if (hop === 0) return this.refuse(frame, NO_NEIGHBOUR)
     if (this.heldCount === HELD) {
-      this.refuse(this.held[0])
+      this.refuse(this.held[0], NO_NEIGHBOUR)
       this.held.copyWithin(0, 3)
       this.heldCount--
     }

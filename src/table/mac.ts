@@ -194,7 +194,7 @@ export class MacTable {
     if (this.count >= this.capacity) return -1
     let e = this.home(high, low)
     for (let probe = 0; this.isLive(e); probe++) {
-      if (probe === PROBES) return -1
+      if (probe === PROBES - 1) return -1
       e = (e + WORDS) & this.mask
     }
     this.entries[e + LOW] = low

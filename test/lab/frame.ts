@@ -3,7 +3,18 @@
 export type Bytes = Uint8Array | readonly number[]
 
 export function join(...parts: Bytes[]): Uint8Array {
-  return Uint8Array.from(parts.flatMap((part) => [...part]))
+  const joined = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    joined.set(part, at)
+    at += part.length
+  }
+  return joined
+}
+
+/** Frames as text: compared a hundred times faster than as bytes. */
+export function hex(frames: Uint8Array[]): string[] {
+  return frames.map((frame) => Buffer.from(frame).toString('hex'))
 }
 
 export function u16(value: number): number[] {
@@ -76,7 +87,7 @@ export function ipv4(fields: Ipv4, payload: Bytes): Uint8Array {
   const length = 20 + options.length + payload.length
   const head = [0x40 | ((20 + options.length) >> 2), 0, ...u16(length), ...u16(id), ...u16(fragment), 64]
   const addresses = [...ip(source), ...ip(destination), ...options]
-  const bare = [...head, protocol, 0, 0, ...addresses]
+  const bare = join(head, [protocol, 0, 0], addresses)
   return join(head, [protocol], u16(~sum(bare)), addresses, payload)
 }
 
