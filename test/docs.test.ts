@@ -1,0 +1,217 @@
+/** README.md and ARCHITECTURE.md say what is: every example runs, every name exists, and nothing that exists is left out. */
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { parse as parseYaml } from 'yaml'
+import { check, DEFAULT, entries, parse } from '../src/control/file.ts'
+import { Metrics } from '../src/control/metrics.ts'
+import { MODES, Network, Port, File as Root } from '../src/control/schema.ts'
+import { configure, Switch } from '../src/index.ts'
+import { REASONS } from '../src/pipeline/reason.ts'
+import { cleanup } from './lab/cleanup.ts'
+import { attempt, eventually, must } from './lab/command.ts'
+import { program } from './lab/daemon.ts'
+import { folder } from './lab/folder.ts'
+import { codes, Markdown } from './lab/markdown.ts'
+import { root } from './style/source.ts'
+
+const readme = new Markdown('README.md')
+const documents = [readme, new Markdown('ARCHITECTURE.md')]
+const named = () => documents.flatMap((document) => document.code())
+
+afterAll(cleanup)
+
+function sorted(names: Iterable<string>): string[] {
+  return [...new Set(names)].sort()
+}
+
+describe('configuration', () => {
+  const [reference = '', ...others] = readme.fenced('yaml')
+  const written = parseYaml(reference)
+
+  it('every example is accepted', () => {
+    for (const text of [reference, ...others]) expect(() => parse(text, 'README.md')).not.toThrow()
+  })
+
+  it('the reference and the list of later keys name every key', () => {
+    const later = (place: RegExp) => readme.listed(place)
+    const networks = Object.values(written.networks as Record<string, Record<string, object>>)
+    const ports = Object.values(written.ports as Record<string, object>)
+    const keys = (values: object[]) => values.flatMap((value) => Object.keys(value))
+    expect(
+      sorted([...Object.keys(written), ...later(/as not available yet: ([^;]*); in a network/)]),
+    ).toEqual(sorted(Object.keys(Root.shape)))
+    expect(sorted([...keys(networks), ...later(/; in a network ([^;]*); in a port/)])).toEqual(
+      sorted(Object.keys(Network.shape)),
+    )
+    expect(sorted([...keys(ports), ...later(/; in a port ([^.]*)\. /)])).toEqual(
+      sorted(Port.options.flatMap(({ shape }) => Object.keys(shape))),
+    )
+    for (const key of ['host', 'macTable'] as const) {
+      const inner = keys(networks.flatMap((network) => network[key] ?? []))
+      expect(sorted(inner)).toEqual(sorted(Object.keys(Network.shape[key].unwrap().shape)))
+    }
+  })
+
+  it('the defaults are those of a switch without a file', () => {
+    const { networks: usual, ...without } = check({ settings: {}, ...entries(DEFAULT) })
+    const { input } = parse(reference, 'README.md')
+    const { networks, ...settings } = check({ settings: input, ...entries(input) })
+    expect({ ...settings, ports: new Map() }).toEqual(without)
+    expect(networks.get('default')).toEqual(usual.get('default'))
+  })
+
+  it('every mode and type is listed, the available ones in the tables', () => {
+    const later = readme.listed(/These are \*not available yet\*([\s\S]*?)and IPv6/)
+    const first = (title: string) => readme.table(title).flatMap(([cell = '']) => codes(cell))
+    const types = Port.options.map(({ shape }) => shape.type.value).filter((type) => type !== 'memory')
+    expect(sorted([...first('mode'), ...first('type'), ...later])).toEqual(sorted([...MODES, ...types]))
+  })
+})
+
+/** What `--help` of a command offers: commands below it and long options. */
+interface Help {
+  commands: { name: string; isLater: boolean }[]
+  options: string[]
+}
+
+async function help(...command: string[]): Promise<Help> {
+  const text = await must([process.execPath, program, ...command, '--help'])
+  const [, commands = ''] = text.split('\nCommands:\n')
+  const [options = ''] = text.split('\nCommands:\n')
+  return {
+    commands: [...commands.matchAll(/^ {2}(\S+)(.*)$/gm)]
+      .map(([, name = '', rest = '']) => ({ name, isLater: rest.includes('not available yet') }))
+      .filter(({ name }) => name !== 'help'),
+    options: [...options.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)]
+      .map(([, name = '']) => name)
+      .filter((name) => name !== '--help' && name !== '--socket' && name !== '--version'),
+  }
+}
+
+describe('command line', () => {
+  const table = readme.table('command')
+  const documented = new Map(table.map(([name = '', options = '']) => [codes(name)[0] ?? '', codes(options)]))
+
+  it('the table has every command with every option, and no other', async () => {
+    const top = await help()
+    const real = new Map<string, string[]>()
+    for (const { name, isLater } of top.commands) {
+      if (isLater) continue
+      const { commands, options } = await help(name)
+      if (commands.length === 0) real.set(`bridgeport ${name}`, options)
+      for (const below of commands)
+        real.set(`bridgeport ${name} ${below.name}`, (await help(name, below.name)).options)
+    }
+    const plain = (map: Map<string, string[]>) =>
+      Object.fromEntries([...map].map(([name, options]) => [name, sorted(options)]))
+    const long = new Map([...documented].map(([name, options]) => [name, options.filter((o) => o !== '-c')]))
+    expect(plain(long)).toEqual(plain(real))
+    const later = readme.listed(/Not available yet, and saying so: ([^.]*)\./)
+    expect(sorted(later)).toEqual(sorted(top.commands.filter((each) => each.isLater).map(({ name }) => name)))
+  })
+
+  it('examples use commands and options of the table', () => {
+    const blocks = readme.fenced('sh').map((text) => text.replaceAll('\\\n', ' '))
+    const lines = [...blocks.flatMap((text) => text.split('\n')), ...named()]
+    const calls = lines.flatMap((line) => /^(?:npx )?bridgeport (.*)$/.exec(line)?.[1] ?? [])
+    expect(calls.length).toBeGreaterThan(10)
+    for (const call of calls) {
+      const words = call.replace(/ -- .*/, '').split(' ')
+      const command = [2, 1]
+        .map((count) => `bridgeport ${words.slice(0, count).join(' ')}`)
+        .find((name) => documented.has(name))
+      expect(command, `bridgeport ${call}`).toBeDefined()
+      const known = [...(documented.get(command ?? '') ?? []), '--socket', '--json']
+      for (const word of words.filter((each) => each.startsWith('--'))) expect(known, call).toContain(word)
+    }
+  })
+
+  it('npm commands are scripts of the package, and the change gate runs the test command', () => {
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    const lines = [...readme.fenced('sh').flatMap((text) => text.split('\n')), ...named()]
+    const names = lines.flatMap((line) => /(?:^| )npm (?:run )?([a-z]+)/.exec(line)?.[1] ?? [])
+    expect(sorted(names)).toEqual(['bench', 'build', 'lint', 'start', 'test'])
+    for (const name of names) expect(Object.keys(scripts)).toContain(name)
+    const gate = readFileSync(join(root, '.ci/run'), 'utf8')
+    expect(gate).toMatch(/REQUIRE_ALL=1 .*npm test/)
+    expect(gate).toContain('npm run --silent lint')
+  })
+})
+
+describe('names', () => {
+  it('the drop reasons and their meanings are those of the dataplane', () => {
+    const rows = readme.table('reason').map(([name = '', meaning]) => ({ name: codes(name)[0], meaning }))
+    expect(rows).toEqual(REASONS)
+  })
+
+  it('the paths of the API are those that it describes', () => {
+    const { paths } = JSON.parse(readFileSync(join(root, 'docs/openapi.json'), 'utf8')) as {
+      paths: Record<string, Record<string, { responses: object }>>
+    }
+    const served = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, { responses }]) => ({ path, method, later: 501 in responses })),
+    )
+    const text = (isLater: boolean) => served.filter(({ later }) => later === isLater)
+    const rows = readme
+      .table('path')
+      .flatMap(([path = '', methods = '']) =>
+        methods.split(' ').map((method) => `${codes(path)[0]} ${method.toLowerCase()}`),
+      )
+    expect(sorted(rows)).toEqual(sorted(text(false).map(({ path, method }) => `${path} ${method}`)))
+    const later = readme.listed(/^(`\/v1\/neighbours`.*) answer 501/m)
+    expect(sorted(later)).toEqual(sorted(text(true).map(({ path }) => path)))
+  })
+
+  it('every file that is named exists', () => {
+    const path = /^(src|native|test|scripts|bench|examples|docs|bin|\.ci)\/[\w./-]*\w$/
+    const paths = named().filter((code) => path.test(code))
+    expect(paths.length).toBeGreaterThan(20)
+    expect(paths.filter((each) => !existsSync(join(root, each)))).toEqual([])
+  })
+
+  it('there is a place for the table of the benchmarks', () => {
+    expect(readme.text).toMatch(/^<!-- bench -->\n[\s\S]*^<!-- \/bench -->$/m)
+  })
+})
+
+describe('metrics', () => {
+  it('the table has every metric with its labels', async () => {
+    const networks = { lab: { mode: 'internal' as const } }
+    const ports = { a: { network: 'lab', type: 'memory' as const } }
+    const socket = join(folder('docs'), 'socket')
+    const fabric = await Switch.start(configure({ socket, networks, ports }), { info() {}, warn() {} })
+    try {
+      // A frame that nobody receives: the family of drops shows a sample with its labels.
+      fabric.memory('a').send(new Uint8Array(60).fill(0xff, 0, 6).fill(2, 6, 12))
+      await eventually('a drop', () => fabric.ports().some((row) => row.drops.no_destination))
+      const text = await (await Metrics.start(fabric)).scrape()
+      const families = [...text.matchAll(/^# TYPE (bridgeport_\w+)/gm)].map(([, name = '']) => name)
+      const labels = (name: string) =>
+        [...text.matchAll(new RegExp(`^${name}(?:_bucket)?\\{(.*)\\} `, 'gm'))].flatMap(([, list = '']) =>
+          [...list.matchAll(/(\w+)="/g)].map(([, label = '']) => label),
+        )
+      const rows = readme
+        .table('metric')
+        .map(([name = '', list = '']) => [codes(name)[0], sorted(codes(list))])
+      expect(rows).toEqual(families.map((name) => [name, sorted(labels(name))]))
+    } finally {
+      await fabric.close()
+    }
+  })
+})
+
+describe('embedding', () => {
+  it.each(readme.fenced('js').map((text, index) => ({ text, index })))(
+    'example $index runs from another package',
+    async ({ text, index }) => {
+      const place = folder('embed')
+      mkdirSync(join(place, 'node_modules'))
+      symlinkSync(root, join(place, 'node_modules/bridgeport'))
+      writeFileSync(join(place, `example${index}.mjs`), text)
+      const result = await attempt([process.execPath, join(place, `example${index}.mjs`)])
+      expect(result).toMatchObject({ status: 0, stderr: '' })
+      expect(result.stdout).toMatch(/arrived/)
+    },
+  )
+})
