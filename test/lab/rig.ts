@@ -5,7 +5,8 @@
 import { Arena } from '../../src/memory/arena.ts'
 import { LENGTHS } from '../../src/memory/block.ts'
 import { block, DROPS, RX_FRAMES, rowOf, TX_FRAMES, UNLEARNED } from '../../src/memory/counters.ts'
-import { Pool, STRIDE } from '../../src/memory/pool.ts'
+import { native } from '../../src/memory/native.ts'
+import { DATA_AT, Pool, STRIDE } from '../../src/memory/pool.ts'
 import { Crossing } from '../../src/pipeline/crossing.ts'
 import { Dataplane } from '../../src/pipeline/dataplane.ts'
 import * as layout from '../../src/pipeline/layout.ts'
@@ -164,6 +165,8 @@ export class Rig {
 
   /** Feeds frames to a port and serves it until nothing waits. */
   send(index: number, ...frames: (Uint8Array | Fed)[]): void {
+    // The addon knows one arena a thread: this rig's, from here on.
+    native.arenaBind(this.arena.u8, this.pool.at, STRIDE, DATA_AT)
     const feed = this.feed(index)
     feed.fed.push(...frames.map((frame) => (frame instanceof Uint8Array ? { frame } : frame)))
     while (!feed.quiet) this.dataplane.service(this.port(index), feed)
