@@ -1,0 +1,67 @@
+/** The README's quick start, word for word, on a host of its own. Containers, which need a registry there, are in guest.test.ts. */
+import { join } from 'node:path'
+import { afterEach, expect, it } from 'vitest'
+import { cleanup } from '../lab/cleanup.ts'
+import { eventually } from '../lab/command.ts'
+import { folder } from '../lab/folder.ts'
+import { Markdown } from '../lab/markdown.ts'
+import { Namespace } from '../lab/namespace.ts'
+import { suite } from '../lab/peer.ts'
+import { root } from '../style/source.ts'
+
+const blocks = new Markdown('README.md').fenced('sh')
+
+/** The block that holds a text. */
+function block(text: string): string {
+  const found = blocks.filter((each) => each.includes(text))
+  if (found.length !== 1) throw new Error(`${found.length} blocks of the README hold ${text}`)
+  return found[0] ?? ''
+}
+
+/** Runs a script in the clone, with /run and /var/lib of its own so that the default paths are free. */
+function script(host: Namespace, ...parts: string[]): Promise<string> {
+  const fresh = 'mount -t tmpfs none /run && mount -t tmpfs none /var/lib && cd "$1" && exec bash -e -c "$2"'
+  const argv = ['unshare', '-m', 'sh', '-c', fresh, 'sh', root, parts.join('\n')]
+  return host.exec(argv, { timeoutMs: 50_000 })
+}
+
+async function leftNothing(host: Namespace): Promise<void> {
+  await eventually('nothing is left', () => host.interfaces().length === 0 && host.pids().length === 0)
+}
+
+suite('quick start', ['unshare', 'bash', 'npx', 'curl', 'timeout', 'qemu-system-x86_64'], () => {
+  afterEach(cleanup)
+
+  it('processes, the API and the end', async () => {
+    const host = new Namespace('host')
+    const api = block('curl --unix-socket')
+    const text = await script(host, block('--detach'), block('-- ping'), api, 'npx bridgeport down')
+    expect(text).toMatch(/^networks +1$/m)
+    expect(text).toContain('2 packets transmitted, 2 received')
+    expect(text).toContain('"name":"bp-default"')
+    expect(text).toContain('# TYPE bridgeport_port_up gauge')
+    await leftNothing(host)
+  })
+
+  it('a guest opens its port', async () => {
+    const host = new Namespace('host')
+    const disk = join(folder('readme'), 'disk.qcow2')
+    // KVM inside a virtual machine may hang; nothing else of the line is changed.
+    const guest = block('qemu-system-x86_64')
+      .replace('qemu-system-x86_64 -accel kvm', 'timeout 15 qemu-system-x86_64 -display none')
+      .replace('disk.qcow2', disk)
+      .trimEnd()
+    const wait = 'for i in $(seq 100); do npx bridgeport port ls | grep "^vm1 .* up$" && break; done'
+    const text = await script(
+      host,
+      `truncate -s 1M ${disk}`,
+      block('--detach'),
+      `${guest} &`,
+      wait,
+      'npx bridgeport down',
+      'kill %1; wait || true',
+    )
+    expect(text).toMatch(/^vm1 +default +qemu-tap .* up$/m)
+    await leftNothing(host)
+  })
+})
