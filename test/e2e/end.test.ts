@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { afterEach, expect, it } from 'vitest'
 import { cleanup } from '../lab/cleanup.ts'
-import { attempt, eventually, must } from '../lab/command.ts'
+import { attempt, eventually, must, mustSync } from '../lab/command.ts'
 import { Daemon, leavesNothing, program } from '../lab/daemon.ts'
 import { Namespace } from '../lab/namespace.ts'
 import { suite } from '../lab/peer.ts'
@@ -94,6 +94,10 @@ suite('the end of a switch', [], () => {
     )
     expect((await daemon.port('b')).reason).not.toBe('')
     await a.exec(['ping', '-c', '1', hostAddress])
+    // It comes back under its name, and so does the port.
+    mustSync('ip', 'netns', 'add', b.name)
+    await eventually('b is up again', async () => (await daemon.port('b')).state === 'up')
+    await a.exec(['ping', '-c', '1', address(12)])
     expect(await daemon.stop()).toBe(0)
     await leavesNothing(daemon)
   })

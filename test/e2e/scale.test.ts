@@ -2,7 +2,7 @@
 import { afterAll, afterEach, expect, it } from 'vitest'
 import { cleanup } from '../lab/cleanup.ts'
 import { eventually, pause } from '../lab/command.ts'
-import { Daemon, leavesNothing } from '../lab/daemon.ts'
+import { Daemon, leavesNothing, type PortRow } from '../lab/daemon.ts'
 import { exchange, serveEcho } from '../lab/exchange.ts'
 import { Namespace } from '../lab/namespace.ts'
 import { suite } from '../lab/peer.ts'
@@ -70,6 +70,27 @@ suite('scale', ['cap', 'iperf3'], () => {
     await other.send(frame('02:66:00:00:ea:60', mac(12), experimental))
     await back.sees(1)
     expect((await daemon.port('a')).drops.mac_limit ?? 0).toBe(0)
+    await a.exec(['ping', '-c', '1', address(12)])
+  })
+
+  it('a port that floods: every frame is sent or counted as dropped, and others go on', async () => {
+    const [a, b, c] = [new Namespace('a'), new Namespace('b'), new Namespace('c')]
+    const inside = { network: 'in' }
+    const ports = { a: tap(a, 11, inside), b: tap(b, 12, inside), c: tap(c, 13) }
+    const daemon = await Daemon.start({ networks: { lan, in: { mode: 'internal' } }, ports })
+    const [flood, teach] = [await Witness.open(a, 'eth0'), await Witness.open(b, 'eth0')]
+    await teach.send(frame(broadcast, mac(12), experimental))
+    const count = 100_000
+    const flooding = flood.send(frame(mac(12), mac(11), experimental), count)
+    await c.exec(['ping', '-c', '5', '-i', '0.1', '10.7.0.1'])
+    await flooding
+    await pause(300)
+    const rows = (await daemon.ports()).filter((row) => row.network === 'in')
+    const sum = (value: (row: PortRow) => number) => rows.reduce((total, row) => total + value(row), 0)
+    const dropped = sum((row) => Object.values(row.drops).reduce((total, drops) => total + drops, 0))
+    process.stdout.write(`flood: ${sum((row) => row.rxFrames)} received, ${dropped} dropped\n`)
+    expect(sum((row) => row.rxFrames)).toBeGreaterThan(count / 10)
+    expect(sum((row) => row.txFrames) + dropped).toBe(sum((row) => row.rxFrames))
     await a.exec(['ping', '-c', '1', address(12)])
   })
 

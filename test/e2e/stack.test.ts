@@ -16,6 +16,7 @@ suite('Linux stacks', ['iperf3', 'tcpdump', 'cap', 'raw-socket'], () => {
   let jumbo: Namespace
   let wide: Namespace
   let stranger: Namespace
+  let layer3: Namespace
   let daemon: Daemon
 
   beforeAll(async () => {
@@ -24,6 +25,11 @@ suite('Linux stacks', ['iperf3', 'tcpdump', 'cap', 'raw-socket'], () => {
     jumbo = new Namespace('j')
     wide = new Namespace('w')
     stranger = new Namespace('s')
+    layer3 = new Namespace('l')
+    const { mac: _, ...tun } = { ...tap(layer3, 41, { type: 'tun', ifname: 'tun0' }) } as Record<
+      string,
+      unknown
+    >
     const big = { network: 'big', mtu: 9000 }
     daemon = await Daemon.start({
       networks: {
@@ -36,6 +42,7 @@ suite('Linux stacks', ['iperf3', 'tcpdump', 'cap', 'raw-socket'], () => {
         b: tap(b, 12),
         jumbo: tap(jumbo, 21, big),
         wide: tap(wide, 22, big),
+        layer3: tun,
         stranger: tap(stranger, 31, { network: 'other' }),
       },
     })
@@ -82,6 +89,16 @@ suite('Linux stacks', ['iperf3', 'tcpdump', 'cap', 'raw-socket'], () => {
     const seen = lengths(await dump.stop())
     expect(seen).toHaveLength(6)
     expect(Math.max(...seen)).toBe(1514)
+  })
+
+  it('without Ethernet, on a tun, take part: ICMP, whole TCP both ways, fragments', async () => {
+    await layer3.exec(['ping', '-c', '2', '-i', '0.1', address(12)])
+    await layer3.exec(['ping', '-c', '1', hostAddress])
+    await a.exec(['ping', '-c', '1', address(41)])
+    await a.exec(['ping', '-c', '1', '-s', '8000', address(41)])
+    await exchange(layer3, address(12))
+    await serveEcho(layer3)
+    await exchange(a, address(41))
   })
 
   it('use a 9000-byte MTU where the network has one', async () => {
