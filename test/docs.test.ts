@@ -7,6 +7,7 @@ import { check, DEFAULT, entries, parse } from '../src/control/file.ts'
 import { Metrics } from '../src/control/metrics.ts'
 import { MODES, Network, Port, File as Root } from '../src/control/schema.ts'
 import { configure, Switch } from '../src/index.ts'
+import type { Arena } from '../src/memory/arena.ts'
 import { REASONS } from '../src/pipeline/reason.ts'
 import { cleanup } from './lab/cleanup.ts'
 import { attempt, eventually, must } from './lab/command.ts'
@@ -16,7 +17,8 @@ import { codes, Markdown } from './lab/markdown.ts'
 import { root } from './style/source.ts'
 
 const readme = new Markdown('README.md')
-const documents = [readme, new Markdown('ARCHITECTURE.md')]
+const architecture = new Markdown('ARCHITECTURE.md')
+const documents = [readme, architecture]
 const named = () => documents.flatMap((document) => document.code())
 
 afterAll(cleanup)
@@ -195,6 +197,28 @@ describe('metrics', () => {
         .table('metric')
         .map(([name = '', list = '']) => [codes(name)[0], sorted(codes(list))])
       expect(rows).toEqual(families.map((name) => [name, sorted(labels(name))]))
+    } finally {
+      await fabric.close()
+    }
+  })
+})
+
+describe('memory', () => {
+  it('the table has every region of the arena', async () => {
+    const networks = { lab: { mode: 'internal' as const } }
+    const ports = { a: { network: 'lab', type: 'memory' as const } }
+    const socket = join(folder('docs'), 'socket')
+    const fabric = await Switch.start(configure({ workers: 2, socket, networks, ports }), {
+      info() {},
+      warn() {},
+    })
+    try {
+      const { arena } = Reflect.get(fabric, 'plant') as { arena: Arena }
+      const real = arena
+        .regions()
+        .map((name) => name.replace(/(?<=ring.*)\d+\/\d+$/, 'A/B').replace(/\d+$/, 'N'))
+      const rows = architecture.table('region').flatMap(([cell = '']) => codes(cell))
+      expect(sorted(rows)).toEqual(sorted(real))
     } finally {
       await fabric.close()
     }
