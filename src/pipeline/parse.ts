@@ -37,9 +37,10 @@ export class Parse {
     for (let i = 0; i < count; i++) {
       const length = i32[block + LENGTHS + i]
       const start = base + i32[block + i] * STRIDE
-      const asks = view.getUint16(start - vnet.LENGTH)
+      // flags, GSO type and header length: all zero in the header of a frame that asks for nothing
+      const asks = view.getInt32(start - vnet.LENGTH)
       at[i] = start
-      bytes += length
+      bytes += length < 0 ? 0 : length
       work[i] = asks
       ingress[i] = index
       verdict[i] = UNDECIDED

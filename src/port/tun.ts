@@ -172,7 +172,7 @@ export class TunQueue implements Queue {
   }
 
   private say(block: number, capacity: number): number {
-    const count = Math.min(this.sayingCount, capacity)
+    const count = Math.min(this.sayingCount, capacity, this.pool.free)
     for (let i = 0; i < count; i++) {
       const said = (this.sayingCount - count + i) * SAYING
       const frame = this.pool.take()
