@@ -51,7 +51,10 @@ function network(net: Net, members: Map<string, Member>, statics: Static[]): Net
       add(member.spec.mac!, member, table.HOST)
   }
   for (const entry of statics) {
-    if (entry.network === configuration.name) add(entry.mac, members.get(entry.port), table.STATIC)
+    const member = members.get(entry.port)
+    // The port may have moved to another network since; there the entry would be a hole between the two.
+    if (entry.network === configuration.name && member?.spec.network === configuration.name)
+      add(entry.mac, member, table.STATIC)
   }
   const { capacity, ageingMs } = configuration.macTable
   return { index, worker, mtu: configuration.mtu, macsAt, macCapacity: capacity, ageingMs, fixed }

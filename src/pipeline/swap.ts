@@ -127,7 +127,11 @@ export class Swap {
         continue
       }
       if (present >= 0) macs.remove(present)
-      const made = macs.insert(wanted.high, wanted.low, wanted.port, wanted.kind, now)
+      let made = macs.insert(wanted.high, wanted.low, wanted.port, wanted.kind, now)
+      if (made < 0 && macs.flush(-1) > 0) {
+        // Stations that were learned make room for what is configured: they are learned again in no time.
+        made = macs.insert(wanted.high, wanted.low, wanted.port, wanted.kind, now)
+      }
       if (made >= 0) keep.add(made)
     }
     macs.each((entry, kind) => {
