@@ -12,7 +12,17 @@ import { debian, install, missing } from './packages.mjs'
 
 /** Debian's names of what the suites talk to. promtool comes with prometheus, nsenter with util-linux. */
 const peers = [
-  ...['iproute2', 'iputils-ping', 'iperf3', 'tcpdump', 'ethtool', 'procps', 'util-linux', 'libpcap-dev'],
+  ...[
+    'iproute2',
+    'iputils-ping',
+    'iperf3',
+    'tcpdump',
+    'ethtool',
+    'procps',
+    'util-linux',
+    'libpcap-dev',
+    'curl',
+  ],
   ...['qemu-system-x86', 'busybox-static', 'cpio', 'kmod', 'podman', 'crun', 'conmon', 'prometheus'],
 ]
 
