@@ -53,12 +53,12 @@ export class Namespace {
   }
 
   remove(): void {
-    attemptRemove(this.name)
+    removeNamespace(this.name)
   }
 }
 
 /** Ends what still runs in a namespace and removes the namespace; nothing happens when it is gone. */
-export function attemptRemove(name: string): void {
+export function removeNamespace(name: string): void {
   if (!mustSync('ip', 'netns', 'list').split(/\s+/).includes(name)) return
   for (const pid of mustSync('ip', 'netns', 'pids', name).split('\n').filter(Boolean)) {
     try {
