@@ -8,13 +8,15 @@ import { segments } from './reference.ts'
 let number = 0
 const frame = (to: string, from: string) => numbered(to, from, ++number)
 
-/** Ports 0 and 2 are worker 0's, 1 and 3 worker 1's; worker 0 bridges the network, or worker 1. */
+/** Ports 0 and 2 are worker 0's, 1 and 3 worker 1's; `bridge` is the worker that has the network. */
+function paired(bridge: number, options = {}): Pair {
+  const made = new Pair(bridge, options)
+  made.teach()
+  return made
+}
+
 describe.each([0, 1])('two workers, the network is worker %d’s', (bridge) => {
-  function pair(options = {}): Pair {
-    const made = new Pair(bridge, options)
-    made.teach()
-    return made
-  }
+  const pair = (options = {}) => paired(bridge, options)
 
   it('carries frames between all ports, and every frame comes home', () => {
     const both = pair()
@@ -58,6 +60,10 @@ describe.each([0, 1])('two workers, the network is worker %d’s', (bridge) => {
     expect(both.taken(2)).toEqual([b])
     both.expectWhole()
   })
+})
+
+describe.each([0, 1])('two workers when things go wrong, the network is worker %d’s', (bridge) => {
+  const pair = (options = {}) => paired(bridge, options)
 
   it('drops by name on a full ring, and nothing is lost from the pools', () => {
     const both = pair()
