@@ -34,8 +34,7 @@ static Descriptor packetSocket(const std::string& ifname, bool vnetHeader, bool 
   option(fd, SOL_PACKET, PACKET_VNET_HDR, vnetHeader ? 1 : 0, "PACKET_VNET_HDR", ifname);
   option(fd, SOL_PACKET, PACKET_AUXDATA, 1, "PACKET_AUXDATA", ifname);
   option(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1, "PACKET_IGNORE_OUTGOING", ifname);
-  // Straight to the driver: a frame for a TAP that nobody has opened then is ENOBUFS, where a qdisc would swallow it and say nothing.
-  option(fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1, "PACKET_QDISC_BYPASS", ifname);
+  // Through the qdisc, not around it (PACKET_QDISC_BYPASS): that way drops a GSO frame that the device cannot segment.
   bufferSet(fd, SO_RCVBUFFORCE, SO_RCVBUF);
   bufferSet(fd, SO_SNDBUFFORCE, SO_SNDBUF);
   if (bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) failInterface(errno, "bind", ifname);
