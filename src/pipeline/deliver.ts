@@ -88,7 +88,9 @@ export class Deliver {
   private unicast(burst: Burst, from: number, to: number, port: Port): void {
     if (port.queue !== null) this.enqueue(burst, from, to, port)
     else if (port.worker === this.worker || port.worker < 0) {
-      this.counters[port.row + DROPS + reason.EGRESS_DOWN] += to - from
+      // A port that went while the frame was under way has no row any more: the one it came from has.
+      const row = port.row !== 0 ? port.row : this.ports[burst.ingress[from]].row
+      this.counters[row + DROPS + reason.EGRESS_DOWN] += to - from
     } else {
       for (let i = from; i < to; i++) this.pass(burst, i, port)
     }
