@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { rowOf, TX_BYTES } from '../../src/memory/counters.ts'
 import type { FixedMac } from '../../src/pipeline/program.ts'
 import { GATEWAY, HOST, STATIC } from '../../src/table/mac.ts'
 import { broadcast, ethernet, mac, numbered, station } from '../lab/frame.ts'
@@ -137,6 +138,21 @@ describe('forwarding', () => {
     expect(lan.outcome()).toEqual(passes ? { 1: [sent] } : {})
     expect(lan.drops(0)).toEqual(passes ? {} : { reserved_multicast: 1 })
   })
+  it('takes no group for a station that was removed', () => {
+    const lan = rig({ ports: [{ floodLimit: 1 }, {}] })
+    const macs = lan.macs()
+    // A station that begins where the group begins; while something stands behind its place, its place stays marked.
+    let low = 1
+    while (macs['home'](0x0200, low) !== macs['home'](0x0100, low)) low++
+    macs.insert(0x0200, low, 1, STATIC, 0)
+    let next = low + 1
+    while (macs['home'](0x0200, next) !== macs['home'](0x0200, low)) next++
+    macs.insert(0x0200, next, 1, STATIC, 0)
+    macs.remove(macs.find(0x0200, low))
+    const group = ['01', '00', ...low.toString(16).padStart(8, '0').match(/../g)!].join(':')
+    lan.send(0, frame(group, station(1)), frame(group, station(1)))
+    expect([lan.outcome()[1].length, lan.drops(0)]).toEqual([1, { flood_limit: 1 }])
+  })
   it('says that there is nobody else', () => {
     const lan = rig({ ports: [{}] })
     lan.send(0, hello(station(1)))
@@ -191,6 +207,7 @@ describe('forwarding', () => {
     }
     expect(lan.drops(1)).toEqual({ egress_full: 3, egress_down: 4, not_ip: 1, egress_refused: 2 })
     expect([lan.received(0), lan.transmitted(1), lan.pool.free]).toEqual([20, 10, lan.pool.count])
+    expect(lan.counters[rowOf(1) + TX_BYTES]).toBe(10 * 60)
   })
 })
 

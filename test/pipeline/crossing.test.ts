@@ -78,6 +78,17 @@ describe.each([0, 1])('two workers when things go wrong, the network is worker %
     both.expectWhole()
   })
 
+  it('drops floods by name on a full ring, and the copies come home too', () => {
+    const both = pair()
+    const sent = Array.from({ length: 1100 }, () => frame(broadcast, station(bridge)))
+    both.queue(bridge, ...sent)
+    both.run(bridge)
+    expect([both.numbers(bridge ^ 2), both.drops(bridge)]).toEqual([sent.map(numberOf), { ring_full: 76 }])
+    both.settle()
+    expect(both.numbers(bridge ^ 1)).toEqual(sent.slice(0, 1024).map(numberOf))
+    both.expectWhole()
+  })
+
   it('waits with an empty pool until frames come home', () => {
     const both = pair({ frames: 16 })
     const [from, to] = bridge === 0 ? [0, 1] : [1, 0]

@@ -118,6 +118,11 @@ const lies: [string, string, { frame: Uint8Array; vnet: Uint8Array }][] = [
     'vnet_header',
     patch(asking({ kind: 'tcp4', payload: new Uint8Array(4), size: 1 }), 46, 0xf0),
   ],
+  [
+    'a TCP header one word behind the end',
+    'vnet_header',
+    patch(asking({ kind: 'tcp4', payload: new Uint8Array(0), size: 1 }), 46, 0x60),
+  ],
   ['a payload length that is too short', 'vnet_header', patch(tcp6, 18, 0, 20)],
   ['a fragment header', 'vnet_header', patch(tcp6, 20, 44)],
   ['an IPv4 header cut', 'vnet_header', lie(cut(tcp4, 33), { start: 14, offset: 16 })],
