@@ -75,6 +75,27 @@ describe('a switch in a program', () => {
     }))
 })
 
+describe('a worker that falls asleep', () => {
+  /** A lost wake-up would leave a frame lying until the sleep of a second ends. */
+  it.each([1, 2])('is woken in time, with %d workers', (workers) =>
+    during(plan('ab', { workers }), async (fabric) => {
+      const [a, b] = ['a', 'b'].map((name) => fabric.memory(name))
+      let longestMs = 0
+      for (let i = 0; i < 2000; i++) {
+        const [from, to] = i % 2 === 0 ? [a, b] : [b, a]
+        const began = performance.now()
+        from.send(numbered(broadcast, station(1 + (i % 2)), i))
+        while (!to.receive()) await new Promise(setImmediate)
+        longestMs = Math.max(longestMs, performance.now() - began)
+        // From nothing to twice the time that it polls before it sleeps.
+        const until = performance.now() + ((i * 7919) % 101) / 1000
+        while (performance.now() < until);
+      }
+      expect(longestMs).toBeLessThan(900)
+    }),
+  )
+})
+
 describe('apply', () => {
   it('leaves ports that stay undisturbed, flushes those that go, and serves new ones', () =>
     during(plan('abc'), async (fabric) => {
