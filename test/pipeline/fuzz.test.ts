@@ -96,8 +96,8 @@ function believable({ frame, vnet }: Sent): boolean {
   const [headers, size, start, offset] = [2, 4, 6, 8].map((at) => view.getUint16(at, true))
   const gso = vnet[1] & 0x7f
   if ((vnet[0] & 1) !== 0 && start + offset + 2 > frame.length) return false
-  // Without flags and segments the other fields mean nothing.
-  if (gso === 0) return vnet[0] <= 1 && vnet[1] === 0 && (vnet[0] === 0 || headers + size === 0)
+  // Linux reads the length of the headers even when nothing is asked for; the other fields mean nothing then.
+  if (gso === 0) return vnet[0] <= 1 && vnet[1] === 0 && headers === 0
   return (
     [1, 4, 5].includes(gso) &&
     vnet[0] === 1 &&
@@ -133,7 +133,7 @@ function check(port: number, each: Fed): void {
     // A sum that another port needed is complete for this one too; nothing else ever changes.
     if (sent.vnet[0] === 1 || (each.vnet[0] & 1) === 0) expect(sent.frame).toEqual(each.frame)
   }
-  for (const sent of first.sent[4]) expect([sent.vnet[0], sent.vnet[1]]).toEqual([0, 0])
+  for (const sent of first.sent[4]) expect([...sent.vnet.subarray(0, 4)]).toEqual([0, 0, 0, 0])
   for (const lan of rigs) expect(lan.pool.free).toBe(lan.pool.count)
 }
 

@@ -146,6 +146,12 @@ describe('a vnet header that lies', () => {
     lan.send(0, lie(udp4, { gso: 0x85 }))
     expect(lan.taken(1)[0].vnet).toEqual(udp4.vnet)
   })
+  it('has its length field cleared when it asks for nothing', () => {
+    const lan = rig(31)
+    const frame = numbered(station(2), station(1), 1)
+    lan.send(0, { frame, vnet: vnet({ headers: 0xffff }) })
+    expect(lan.taken(1)).toEqual([{ frame, vnet: new Uint8Array(10) }])
+  })
   it('says that the sum was checked, which is not passed on', () => {
     const lan = rig(31)
     const frame = numbered(station(2), station(1), 1)
