@@ -91,11 +91,8 @@ function validateGso(
     vnet.setGsoSize(view, header, 0)
     return -1
   }
-  // What fits into one segment is one already; it only wants its checksum.
-  const isOne = length - headers <= size
-  vnet.setFlags(view, header, needs, isOne ? vnet.GSO_NONE : isUdp ? type : gso)
-  vnet.setHeaderLength(view, header, isOne ? 0 : headers)
-  if (isOne) vnet.setGsoSize(view, header, 0)
+  vnet.setFlags(view, header, needs, isUdp ? type : gso)
+  vnet.setHeaderLength(view, header, headers)
   return -1
 }
 

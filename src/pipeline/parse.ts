@@ -40,7 +40,7 @@ export class Parse {
       // flags, GSO type and header length: all zero in the header of a frame that asks for nothing
       const asks = view.getInt32(start - vnet.LENGTH)
       at[i] = start
-      bytes += length < 0 ? 0 : length
+      bytes += Math.max(length, 0)
       work[i] = asks
       ingress[i] = index
       verdict[i] = UNDECIDED
