@@ -6,10 +6,10 @@ import { native } from '../../src/memory/native.ts'
 import { Poll } from '../../src/memory/poll.ts'
 import { Ring } from '../../src/memory/ring.ts'
 
-const { at, bellAt, pollAt, fd, entries, sleeper, CAPACITY } = workerData
+const { at, bellAt, pollAt, fd, entries, sleeper, capacity } = workerData
 const arena = Arena.map(workerData.arena.fd, workerData.arena.length)
 native.arenaBind(arena.u8, 0, 4096, 0)
-const ring = new Ring(arena, at, CAPACITY)
+const ring = new Ring(arena, at, capacity)
 const bell = new Doorbell(arena, bellAt, fd)
 const poll = new Poll(arena, pollAt)
 poll.add(fd, 0)
@@ -18,6 +18,8 @@ poll.add(fd, 0)
 const SLEEP_MS = 1000
 const report = { entries: 0, disorder: 0, sleeps: 0, late: 0 }
 
+const nothing = new Int32Array(new SharedArrayBuffer(4))
+
 while (report.entries < entries) {
   const entry = ring.pop()
   if (entry >= 0) {
@@ -25,7 +27,10 @@ while (report.entries < entries) {
     report.entries++
     continue
   }
-  if (!sleeper) continue
+  if (!sleeper) {
+    Atomics.wait(nothing, 0, 0, 0.05)
+    continue
+  }
   bell.arm()
   if (ring.empty) {
     report.sleeps++
