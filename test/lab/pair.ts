@@ -20,6 +20,8 @@ import { type Fed, Feed, portProgram } from './rig.ts'
 /** More than a ring onward holds. */
 const FRAMES = 1300
 const PORTS = 4
+/** The longest test needs fewer than a hundred. */
+const TURNS_MAX = 10_000
 
 interface Side {
   pool: Pool
@@ -107,7 +109,10 @@ export class Pair {
 
   /** Turns until nothing moves: twice, because a turn without frames may have been the one that got frames back. */
   settle(): void {
-    for (let idle = 0; idle < 2; ) idle = this.run(0) + this.run(1) > 0 ? 0 : idle + 1
+    for (let idle = 0, turns = 0; idle < 2; turns++) {
+      idle = this.run(0) + this.run(1) > 0 ? 0 : idle + 1
+      if (turns === TURNS_MAX) throw new Error('frames go round for ever')
+    }
   }
 
   send(index: number, ...frames: (Uint8Array | Fed)[]): void {

@@ -169,7 +169,10 @@ export class Rig {
     native.arenaBind(this.arena.u8, this.pool.at, STRIDE, DATA_AT)
     const feed = this.feed(index)
     feed.fed.push(...frames.map((frame) => (frame instanceof Uint8Array ? { frame } : frame)))
-    while (!feed.quiet) this.dataplane.service(this.port(index), feed)
+    while (!feed.quiet) {
+      if (this.dataplane.service(this.port(index), feed) === 0)
+        throw new Error('the pool ran dry: frames were lost')
+    }
   }
 
   /** What a port was given since the last call. */

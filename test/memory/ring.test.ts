@@ -10,6 +10,8 @@ import { cleanup } from '../lab/cleanup.ts'
 afterAll(cleanup)
 
 const CAPACITY = 16
+/** Less than a test's timeout, which a loop that waits in this thread would never hear of. */
+const PATIENCE_MS = 15_000
 
 /** A ring whose positions begin at `start`: int32 that wrap. */
 function region(arena: Arena, start: number, capacity = CAPACITY): number {
@@ -82,8 +84,12 @@ async function exchange(entries: number, capacity: number, sleeper: boolean): Pr
   const thread = new Worker(bundle('test/memory/reader.ts'), { workerData: { ...workerData, capacity } })
   const said = new Promise<Report>((resolve, reject) => thread.on('message', resolve).on('error', reject))
   const ring = new Ring(arena, at, capacity)
+  const deadline = performance.now() + PATIENCE_MS
   for (let entry = 0; entry < entries; entry++) {
-    while (!ring.push(entry)) rest()
+    while (!ring.push(entry)) {
+      rest()
+      if (performance.now() > deadline) throw new Error(`the reader stopped at entry ${entry - ring.count}`)
+    }
     bell.wake()
     // Pauses of many lengths, so that the reader is met at every step on its way to sleep and back.
     for (let spin = sleeper ? (entry * 7919) % 4001 : 0; spin > 0; ) spin--
