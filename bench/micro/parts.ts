@@ -1,7 +1,11 @@
 /** The parts under the path: pool, ring, checksum, segmentation. */
 import { checksum } from '../../src/memory/checksum.ts'
+import { create, Doorbell } from '../../src/memory/doorbell.ts'
 import { Ring } from '../../src/memory/ring.ts'
+import { permits } from '../../src/pipeline/guard.ts'
 import { Segmenter } from '../../src/pipeline/segment.ts'
+import { MemoryPort } from '../../src/port/embed.ts'
+import { LENGTH, MemoryQueue } from '../../src/port/memory.ts'
 import type { Case } from './case.ts'
 import { rig } from './rig.ts'
 
@@ -24,8 +28,40 @@ function superFrame(view: DataView, at: number, length: number): void {
   view.setUint16(header + 8, 16, true)
 }
 
+/** A memory port's way in: written by the embedding thread, copied into a frame of the pool. */
+function embedded(): Case {
+  const { arena, pool } = rig(1, 64)
+  const { at } = arena.allocate('bench/memory', LENGTH)
+  const queue = new MemoryQueue(arena, at, pool.at)
+  const port = new MemoryPort(arena, at, () => {})
+  const frame = new Uint8Array(60)
+  const block = arena.allocate('bench/block', 4096).at
+  const run = () => {
+    for (let i = 0; i < 64; i++) port.send(frame)
+    pool.giveAll(block >> 2, queue.receive(pool, block, 64))
+  }
+  return { name: 'memory port: send and receive, 60 bytes', frames: 64, run }
+}
+
+/** The guard's question of a port that sends what it may. */
+function guarded(): Case {
+  const { arena, pool, ports } = rig(1, 64, { guard: { high: 0x0200, low: 1, addresses: [0x0a000001] } })
+  const at = pool.frameAt(pool.take())
+  arena.view.setUint16(at + 6, 0x0200)
+  arena.view.setInt32(at + 8, 1)
+  arena.view.setUint16(at + 12, 0x0800)
+  arena.view.setUint8(at + 14, 0x45)
+  arena.view.setInt32(at + 26, 0x0a000001)
+  let permitted = 0
+  const run = () => {
+    for (let i = 0; i < ROUNDS; i++) if (permits(ports[0], arena.view, at, 60)) permitted++
+  }
+  return { name: 'guard, IPv4', frames: ROUNDS, run }
+}
+
 export function parts(): Case[] {
   const { arena, pool } = rig(1, 64)
+  const bell = new Doorbell(arena, arena.allocate('bench/doorbell', 64).at, create())
   const ring = new Ring(arena, arena.allocate('bench/ring', 8192).at, 1024)
   const repeat = (run: () => void) => () => {
     for (let i = 0; i < ROUNDS; i++) run()
@@ -49,6 +85,9 @@ export function parts(): Case[] {
         ring.pop()
       }),
     },
+    { name: 'doorbell of a worker that is awake', frames: ROUNDS, run: repeat(() => bell.wake()) },
+    guarded(),
+    embedded(),
     { name: 'checksum, 64 bytes', frames: ROUNDS, run: repeat(() => void checksum(at, 64, 0)) },
     { name: 'checksum, 1,448 bytes', frames: ROUNDS, run: repeat(() => void checksum(at, 1448, 0)) },
     { name: 'segment of 1,448 bytes', frames: 44, run: split },
