@@ -1,4 +1,4 @@
-// Hot: wakes a worker that sleeps. Cost: 2 ns when it is awake, one write(2) when it sleeps.
+// Hot: wakes a worker that sleeps. Cost: 13 ns when it is awake (npm run bench), one write(2) when it sleeps.
 /**
  * An eventfd with wake suppression. The sleeper says so before it looks for work a last time; whoever adds work looks for that
  * word after publishing. Both words are accessed with Atomics, so one of the two always sees the other.

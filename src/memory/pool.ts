@@ -1,4 +1,4 @@
-// Hot: the frame pool. Cost: take and give 2 ns a frame (npm run bench, "pool").
+// Hot: the frame pool. Cost: take and give 4 ns a frame (npm run bench).
 /**
  * Fixed slots in the arena, named by index. A slot is
  *

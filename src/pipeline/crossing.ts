@@ -1,4 +1,4 @@
-// Hot: frames that change worker. Cost: 25 ns a frame, both sides together (npm run bench, "crossing").
+// Hot: frames that change worker. Cost: two ring entries a frame, one on and one home.
 /**
  * Between every two workers lie two rings each way: one carries frames on, one carries them home to the pool they came from.
  * Only the index travels; length, ingress and egress stand in the frame's notes. All rings are first in, first out, and a

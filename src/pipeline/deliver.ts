@@ -1,4 +1,4 @@
-// Hot: from decisions to queues. Cost: 5 ns a frame to one port, and one call a burst and port (npm run bench, "deliver").
+// Hot: from decisions to queues. Cost: a few stores a frame, and one call a burst and port.
 /**
  * Deliver puts frames on the pending burst of their egress port and, when the burst is through, transmits what is pending. A port
  * whose queue another worker has is reached by ring: the frame itself for one port, one copy a worker for a flood.

@@ -1,4 +1,4 @@
-// Hot: asked per frame of a guarded port only. Cost: 6 ns.
+// Hot: asked per frame of a guarded port only. Cost: 7 ns (npm run bench).
 /**
  * A guarded port sends with its own MAC and its own IPv4 addresses, in packets and in ARP, behind VLAN tags too. It may ask for
  * an address (DHCP from 0.0.0.0, RFC 2131 4.1; ARP probes, RFC 5227 1.1). What has no such address, IPv6 included, is refused.

@@ -1,4 +1,4 @@
-// Hot: vnet headers, checked once at receive and honoured at transmit. Cost: 1 ns for a frame that asks for nothing.
+// Hot: vnet headers, checked once at receive and honoured at transmit. A frame that asks for nothing never comes here.
 /**
  * A vnet header comes from the other side of a port and is never believed (virtio 1.2, 5.1.6.2): offsets must lie in the frame,
  * a GSO frame must be the TCP or UDP packet that its type says, and what the header leaves open is written anew, so that

@@ -1,4 +1,4 @@
-// Hot: the first stage. Cost: 3 ns a frame (npm run bench, "parse").
+// Hot: the first stage. Cost: 10 ns a frame whose header is in no cache (npm run bench).
 /** Parse checks once what the stages behind rely on: a whole Ethernet header, a vnet header that tells the truth. */
 import { BURST, LENGTHS } from '../memory/block.ts'
 import { DROPS } from '../memory/counters.ts'

@@ -1,4 +1,4 @@
-// Hot: a port without a kernel, for tests and for programs that embed a switch. Cost: 60 ns a frame of 64 bytes.
+// Hot: a port without a kernel, for tests and for programs that embed a switch. Cost: 122 ns a frame of 60 bytes, both ends together (npm run bench).
 /**
  * Two rings of slots in the arena, one each way; a slot is a length (int32), a vnet header and the frame. Frames are copied
  * between these slots and the pool, so whoever holds the other end never owns a frame of a worker. The other end is the

@@ -1,4 +1,4 @@
-// Hot: an IPv4 host that has no Ethernet. Cost: 20 ns a frame on top of the device.
+// Hot: an IPv4 host that has no Ethernet.
 /**
  * A tun device carries bare IPv4 packets, a network carries Ethernet frames. The port is the station between them: it has a MAC and
  * the device's address in the network, answers ARP for it (RFC 826), asks ARP for the next hop of what the device sends, and

@@ -1,4 +1,4 @@
-// Hot: the forwarding table of one network. Cost: see docs of npm run bench, "mac".
+// Hot: the forwarding table of one network. Cost: learn and look up 18 ns a frame at 1,000 MACs, 22 ns at 60,000 (npm run bench).
 /**
  * MAC address → port, with ageing (IEEE 802.1Q 8.8). One array of entries, open addressing with linear probing, at most half full;
  * an entry is four int32 and four entries share a cache line:
@@ -115,8 +115,7 @@ export class MacTable {
    * sources go into `strangers`, those of other destinations (groups, unknown, aged, behind `port` itself, not at the first
    * place) into `unknown`; returns the counts as strangers + 65,536 × unknown.
    *
-   * The loop calls nothing and coerces what it hoists: V8 then keeps every bound and base in a register (measured: 15 ns a frame,
-   * against 38 ns with a call in the loop).
+   * The loop calls nothing and coerces what it hoists: V8 then keeps every bound and base in a register (18 ns a frame, where two calls took about 50).
    */
   meet(
     view: DataView,
