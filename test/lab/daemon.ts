@@ -1,6 +1,6 @@
 /** The switch as users start it: `bridgeport up` with a configuration file, in a namespace that plays the host. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { defer } from './cleanup.ts'
@@ -141,10 +141,13 @@ export class Daemon {
     return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))?.[1]) * 1024
   }
 
-  /** User and system time of all threads in seconds; the kernel counts in hundredths. */
+  /** Time that all threads ran, in seconds: the scheduler counts nanoseconds, where stat(5) counts ticks and hits or misses a short wake-up. */
   cpuSeconds(): number {
-    const fields = readFileSync(`/proc/${this.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
-    return (Number(fields[11]) + Number(fields[12])) / 100
+    const times = readdirSync(`/proc/${this.pid}/task`).map((thread) => {
+      const [ran = '0'] = readFileSync(`/proc/${this.pid}/task/${thread}/schedstat`, 'utf8').split(' ')
+      return Number(ran) / 1e9
+    })
+    return times.reduce((sum, each) => sum + each, 0)
   }
 
   /** What is left of a daemon that ended: names for a failed assertion to show. */
