@@ -20,8 +20,8 @@ suite('scale', ['cap', 'iperf3'], () => {
     const ports = Object.fromEntries(spaces.map((space, index) => [`p${index}`, tap(space, 11 + index)]))
     const daemon = await Daemon.start({ networks: { lan }, ports })
     await spaces[0]?.exec(['ping', '-c', '1', address(14)])
-    // The kernels in the namespaces announce themselves, and V8 compiles, for some seconds: let them.
-    await pause(8000)
+    // The kernels in the namespaces announce themselves, and V8 compiles and, some ten seconds after its last work, collects once: let them.
+    await pause(14_000)
     const before = daemon.cpuSeconds()
     await pause(6000)
     const percent = ((daemon.cpuSeconds() - before) / 6) * 100
