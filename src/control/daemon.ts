@@ -77,7 +77,7 @@ export class Daemon {
     reaper.start()
     const log = await logger()
     const loaded = load(find(options.file), options)
-    const api = await Api.create((error) => log.error({ err: error }, 'the API failed'))
+    const api = await Api.create((error) => log.error(`the API failed: ${error.message}`))
     const daemon = new Daemon(log, options, api)
     daemon.guard()
     try {
@@ -176,7 +176,8 @@ export class Daemon {
   private crash(error: Error): void {
     if (this.ending) return
     this.ending = true
-    this.log.fatal({ err: error }, `the switch failed: ${error.message}`)
+    this.log.debug({ err: error }, 'where it failed') // the stack, for who asks for it
+    this.log.fatal(`the switch failed: ${error.message}`)
     this.fabric?.closeNow()
     process.exit(1)
   }
