@@ -15,10 +15,6 @@ export function watchPath(path: string): void {
   native.reaperWatch('path', path, '')
 }
 
-export function forgetPath(path: string): void {
-  native.reaperForget('path', path)
-}
-
 /** Has a process killed when this one ends before it. */
 export function watchProcess(pid: number): void {
   native.reaperWatch('process', String(pid), '')

@@ -8,7 +8,6 @@
  *    |                         destination                           |
  */
 export const HEADER_LENGTH = 20
-export const PROTOCOL_ICMP = 1
 export const PROTOCOL_TCP = 6
 export const PROTOCOL_UDP = 17
 

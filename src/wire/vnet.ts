@@ -5,11 +5,9 @@
  */
 export const LENGTH = 10
 export const NEEDS_CSUM = 1
-export const DATA_VALID = 2
 
 export const GSO_NONE = 0
 export const GSO_TCPV4 = 1
-export const GSO_UDP = 3
 export const GSO_TCPV6 = 4
 export const GSO_UDP_L4 = 5
 export const GSO_ECN = 0x80

@@ -1,9 +1,11 @@
 /** How a switch ends, whatever ends it, and how it starts again: nothing is left behind, nothing that lives is harmed. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { afterEach, expect, it } from 'vitest'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, expect, it, vi } from 'vitest'
 import { cleanup } from '../lab/cleanup.ts'
 import { attempt, eventually, mustSync } from '../lab/command.ts'
 import { Daemon, leavesNothing, program } from '../lab/daemon.ts'
+import { folder } from '../lab/folder.ts'
 import { Namespace } from '../lab/namespace.ts'
 import { suite } from '../lab/peer.ts'
 import { address, hostAddress, hostInterface, lan, mac, tap } from '../lab/plan.ts'
@@ -41,6 +43,18 @@ suite('the end of a switch', [], () => {
     expect([a.interfaces(), b.interfaces()]).toEqual([[], []])
   })
 
+  it('an exception that nobody caught ends it with status 1 and one line, and leaves nothing', async () => {
+    const plant = join(folder('crash'), 'plant.cjs')
+    writeFileSync(plant, "process.on('SIGUSR2', () => setImmediate(() => { throw new Error('planted') }))\n")
+    vi.stubEnv('NODE_OPTIONS', `--require ${plant}`)
+    const { a, b, daemon } = await start({ workers: 2 }).finally(() => vi.unstubAllEnvs())
+    expect(await daemon.stop('SIGUSR2')).toBe(1)
+    expect(daemon.output.trim().split('\n').at(-1)).toContain('the switch failed: planted')
+    expect(daemon.output).not.toContain('plant.cjs')
+    await leavesNothing(daemon)
+    expect([a.interfaces(), b.interfaces()]).toEqual([[], []])
+  })
+
   it('a killed switch starts again at once', async () => {
     const { a, daemon } = await start()
     await daemon.stop('SIGKILL')
@@ -72,19 +86,7 @@ suite('the end of a switch', [], () => {
   it('a namespace that vanishes takes its port along and nothing else', async () => {
     const { a, b, daemon } = await start()
     const c = new Namespace('c')
-    await daemon.cli(
-      'port',
-      'add',
-      'c',
-      '--network',
-      'lan',
-      '--type',
-      'tap',
-      '--netns',
-      c.name,
-      '--ifname',
-      'eth0',
-    )
+    await plug(daemon, c)
     expect((await daemon.port('c')).state).toBe('up')
     b.remove()
     c.remove()
@@ -146,19 +148,7 @@ suite('the end of a switch', [], () => {
   it('what the command line added survives a restart and a reload', async () => {
     const { daemon } = await start()
     const c = new Namespace('c')
-    await daemon.cli(
-      'port',
-      'add',
-      'c',
-      '--network',
-      'lan',
-      '--type',
-      'tap',
-      '--netns',
-      c.name,
-      '--ifname',
-      'eth0',
-    )
+    await plug(daemon, c)
     await daemon.cli('reload')
     expect(c.interfaces()).toEqual(['eth0'])
     await daemon.stop()
@@ -197,3 +187,9 @@ suite('the end of a switch', [], () => {
     expect((await attempt(['pgrep', '-f', daemon.file])).status).toBe(1)
   })
 })
+
+/** Plugs a namespace in as port c, from the command line. */
+async function plug(daemon: Daemon, space: Namespace): Promise<void> {
+  const place = ['--type', 'tap', '--netns', space.name, '--ifname', 'eth0']
+  await daemon.cli('port', 'add', 'c', '--network', 'lan', ...place)
+}
