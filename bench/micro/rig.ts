@@ -104,6 +104,7 @@ export function rig(count: number, capacity: number, change: Partial<PortProgram
     macsAt,
     macCapacity: capacity,
     ageingMs: 300_000,
+    link: null,
     fixed: [],
   }
   const ports = Array.from({ length: count }, (_, index) => ({
@@ -114,6 +115,7 @@ export function rig(count: number, capacity: number, change: Partial<PortProgram
     offloads: 31,
     isolated: false,
     gateway: false,
+    local: false,
     guard: null,
     macLimit: 0,
     floodLimit: 0,
@@ -121,7 +123,7 @@ export function rig(count: number, capacity: number, change: Partial<PortProgram
     station: null,
     ...change,
   }))
-  new Swap(arena, pool, places, dataplane, counters, 0).run({ networks: [network], ports }, 0)
+  new Swap(arena, pool, places, dataplane, counters, 0).run({ networks: [network], ports, gateway: null }, 0)
   return { arena, pool, dataplane, ports: dataplane.ports.slice(0, count), counters }
 }
 

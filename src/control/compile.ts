@@ -36,7 +36,7 @@ export function program(
 ): Program {
   const networks = [...nets.values()].map((net) => network(net, members, statics))
   const ports = [...members.values()].map((member) => port(member, nets.get(member.spec.network)!, workers))
-  return { networks, ports }
+  return { networks, ports, gateway: null }
 }
 
 function network(net: Net, members: Map<string, Member>, statics: Static[]): NetworkProgram {
@@ -57,7 +57,7 @@ function network(net: Net, members: Map<string, Member>, statics: Static[]): Net
       add(entry.mac, member, table.STATIC)
   }
   const { capacity, ageingMs } = configuration.macTable
-  return { index, worker, mtu: configuration.mtu, macsAt, macCapacity: capacity, ageingMs, fixed }
+  return { link: null, index, worker, mtu: configuration.mtu, macsAt, macCapacity: capacity, ageingMs, fixed }
 }
 
 function port(member: Member, net: Net, workers: number): PortProgram {
@@ -72,6 +72,7 @@ function port(member: Member, net: Net, workers: number): PortProgram {
     offloads: device ? device.offloads : spec.offload ? OFFLOAD_ALL : 0,
     isolated: spec.isolated,
     gateway: spec.holdsGateway,
+    local: false,
     guard: guard(member),
     macLimit: spec.macLimit,
     floodLimit: spec.floodLimit,

@@ -1,5 +1,6 @@
 /** What a switch is told to be: the resolved configuration, every default filled in and every value in its own type. */
 import type { Cidr } from './address.ts'
+import type { Publish } from './quantity.ts'
 
 export type { Cidr } from './address.ts'
 
@@ -9,17 +10,59 @@ export interface Configuration {
   socketMode: number
   http: { host: string; port: number } | null
   state: string
+  /** flows that are tracked at once; timeouts in milliseconds by the kernel's names, those that were written */
+  conntrack: { capacity: number; timeouts: Record<string, number> }
   networks: Map<string, NetworkConfiguration>
   ports: Map<string, PortConfiguration>
 }
 
+/** Addresses that the DHCP server hands out; `first` and `last` are int32. */
+export interface DhcpConfiguration {
+  first: number
+  last: number
+  leaseMs: number
+  /** MAC in lower case → dotted quad */
+  static: Map<string, string>
+}
+
+export interface DnsConfiguration {
+  /** `system`, or an address with an optional port; empty: names of the network only */
+  forward: string[]
+  /** host name → dotted quad */
+  names: Map<string, string>
+}
+
+/** The way outside: the host's own stack, a card of ours, or none. Addresses are CIDR text and dotted quads. */
+export type UplinkConfiguration =
+  | { kind: 'host'; link: Cidr; nat: boolean }
+  | { kind: 'nic'; device: string; address: 'dhcp' | string | null; gateway: string | null }
+  | { kind: 'none' }
+
+export type Behaviour = 'endpoint-independent' | 'address-dependent' | 'address-and-port-dependent'
+
+export interface NatConfiguration {
+  mapping: Behaviour
+  filtering: Behaviour
+  first: number
+  last: number
+  hairpin: boolean
+}
+
 export interface NetworkConfiguration {
   name: string
-  mode: 'host-only' | 'internal'
+  mode: 'nat' | 'host-only' | 'internal' | 'bridged' | 'routed'
   subnet: Cidr | null
   /** dotted quad; in host-only mode the host's interface owns it */
   gateway: string | null
   mtu: number
+  domain: string
+  dhcp: DhcpConfiguration | null
+  dns: DnsConfiguration | null
+  uplink: UplinkConfiguration
+  nat: NatConfiguration
+  /** guests may reach the host itself through the host uplink */
+  hostAccess: boolean
+  publish: Publish[]
   /** ports of an isolated network reach the gateway and the host only */
   isolated: boolean
   /** the network's interface on the host; `address` is CIDR text */
@@ -31,12 +74,12 @@ export interface NetworkConfiguration {
 export interface PortConfiguration {
   name: string
   network: string
-  type: 'tap' | 'tun' | 'qemu-tap' | 'memory'
+  type: 'tap' | 'tun' | 'qemu-tap' | 'nic' | 'memory'
   /** '' for a memory port */
   ifname: string
   /** '' for the daemon's own namespace, otherwise as written: a name, a path or pid:N */
   netns: string
-  /** CIDR text */
+  /** CIDR text, or dhcp: the switch leases one for it */
   address: string | null
   /** dotted quad of the default route to set in the namespace */
   gateway: string | null
@@ -55,5 +98,7 @@ export interface PortConfiguration {
   owner: string | null
   /** false: no vnet offloads on this port, the switch segments and sums for it */
   offload: boolean
+  /** of a nic: guests share the card's own MAC on the air */
+  macTranslation: boolean
   origin: 'file' | 'runtime' | 'run'
 }

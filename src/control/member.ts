@@ -45,6 +45,7 @@ export function hostSpec(network: NetworkConfiguration): Spec | null {
     floodLimit: 0,
     owner: null,
     offload: true,
+    macTranslation: false,
     origin: network.origin,
     holdsGateway: network.mode === 'host-only',
     networkMtu: network.mtu,

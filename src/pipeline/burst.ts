@@ -26,6 +26,8 @@ export class Burst {
   /** the egress port's index, FLOOD, DROPPED or UNDECIDED */
   readonly verdict = new Int32Array(BURST)
   count = 0
+  /** frames were taken out of it: their index is -1 */
+  holes = false
   /** no frame asks for offloads or is longer than the MTU of its network */
   plain = false
 
@@ -37,6 +39,15 @@ export class Burst {
 
   frame(i: number): number {
     return this.i32[this.block + i]
+  }
+
+  /** Takes the frame out of the burst; whoever does so owns it. */
+  detach(i: number): number {
+    const frame = this.i32[this.block + i]
+    this.i32[this.block + i] = -1
+    this.verdict[i] = DROPPED
+    this.holes = true
+    return frame
   }
 
   length(i: number): number {

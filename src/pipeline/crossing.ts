@@ -87,18 +87,23 @@ export class Crossing {
 
   /** Ends a burst: every frame it still holds goes back to the pool it came from. */
   release(burst: Burst): void {
-    if (this.arriving.length === 1) {
+    if (this.arriving.length === 1 && !burst.holes) {
       this.pool.giveAll(burst.block, burst.count)
       burst.count = 0
       return
     }
     for (let i = burst.count - 1; i >= 0; i--) {
       const frame = burst.frame(i)
-      if (frame < 0) continue
-      if (this.pool.owns(frame)) this.pool.give(frame)
-      else this.home[Math.floor(frame / this.framesPerWorker)]!.push(frame) // as long as all its frames: never full
+      if (frame >= 0) this.give(frame)
     }
     burst.count = 0
+    burst.holes = false
+  }
+
+  /** Gives one frame back to the pool it came from. */
+  give(frame: number): void {
+    if (this.pool.owns(frame)) this.pool.give(frame)
+    else this.home[Math.floor(frame / this.framesPerWorker)]!.push(frame) // as long as all its frames: never full
   }
 
   /** Takes back own frames that other workers are done with. */

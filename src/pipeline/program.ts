@@ -12,7 +12,92 @@ export interface FixedMac {
   kind: number
 }
 
+/** What a link of the gateway is for. */
+export const GUESTS = 0
+export const HOST_UPLINK = 1
+export const NIC_UPLINK = 2
+/** leads to listening sockets of the daemon in a namespace of their own */
+export const SERVICES = 3
+
+/** services that the control thread answers for a network; bits of LinkProgram.services */
+export const DHCP = 1
+export const DNS = 2
+
+/** RFC 4787 4.1 and 5 */
+export const ENDPOINT_INDEPENDENT = 0
+export const ADDRESS_DEPENDENT = 1
+export const ADDRESS_AND_PORT_DEPENDENT = 2
+
+/** The mode's own translation of what leaves by the uplink: to the uplink's address and a port from `first` to `last`. */
+export interface TranslationProgram {
+  mapping: number
+  filtering: number
+  first: number
+  last: number
+  hairpin: boolean
+}
+
+/** The gateway's interface on a network. Addresses are int32. */
+export interface LinkProgram {
+  role: number
+  /** index of the port that stands for the gateway in this network; its other end is the control thread */
+  port: number
+  high: number
+  low: number
+  /** 0 while it has none */
+  address: number
+  prefix: number
+  /** index of the network that leads outside, -1 if none does */
+  uplink: number
+  /** on an uplink: the router, 0 if there is none, and its MAC where that is known beforehand */
+  router: number
+  routerMac: { high: number; low: number } | null
+  /** what is outside may open connections, and nothing is translated */
+  routed: boolean
+  /** two ports of this network never meet, not through the gateway either */
+  isolated: boolean
+  translation: TranslationProgram | null
+  /** destinations outside that are refused: the host's own addresses without `hostAccess` */
+  refused: number[]
+  services: number
+  /** the kernel behind the network's host port owns `address`: only services are taken, nothing is routed */
+  intercept: boolean
+}
+
+/**
+ * New connections that come in by a network for `address` and ports `first` to `last` go to `to` and ports from `toFirst` on:
+ * published ports, and services behind the gateway's own address.
+ */
+export interface RedirectProgram {
+  network: number
+  /** 6 or 17; 0 for every protocol, ports then stay */
+  protocol: number
+  address: number
+  first: number
+  last: number
+  to: number
+  toFirst: number
+  /** the destination sees the gateway's address in its own network as the source */
+  masquerade: boolean
+  /** connections that `to` opens outside by `network` have `address` as their source: 1:1 */
+  mutual: boolean
+}
+
+export interface GatewayProgram {
+  flowsAt: number
+  flowCapacity: number
+  bindingsAt: number
+  bindingCapacity: number
+  neighboursAt: number
+  neighbourCapacity: number
+  /** milliseconds, in the order of gateway/timeout.ts */
+  timeouts: number[]
+  redirects: RedirectProgram[]
+}
+
 export interface NetworkProgram {
+  /** the gateway's interface, null where the network has none */
+  link: LinkProgram | null
   index: number
   worker: number
   mtu: number
@@ -41,6 +126,8 @@ export interface PortProgram {
   offloads: number
   isolated: boolean
   gateway: boolean
+  /** its other end is the control thread: it stands for the gateway and is no target of floods */
+  local: boolean
   guard: { high: number; low: number; addresses: number[] } | null
   macLimit: number
   floodLimit: number
@@ -52,12 +139,27 @@ export interface PortProgram {
 export interface Program {
   networks: NetworkProgram[]
   ports: PortProgram[]
+  gateway: GatewayProgram | null
 }
 
 /** What a worker is told, in order. */
 export type Order =
   | { type: 'program'; number: number; program: Program }
   | { type: 'flush'; number: number; network: number; port: number }
+  /** the addresses that a guarded port holds now, leased ones included */
+  | { type: 'guard'; number: number; port: number; addresses: number[] }
+  /** forgets the gateway's learned neighbours of a network, all with -1 */
+  | { type: 'neighbours'; number: number; network: number }
+  /** forgets flows that match: 0 stands for any address, port and protocol; `source` and `destination` are of the original direction */
+  | {
+      type: 'flows'
+      number: number
+      protocol: number
+      source: number
+      destination: number
+      sourcePort: number
+      destinationPort: number
+    }
 
 /** What a worker answers. */
 export type Answer =

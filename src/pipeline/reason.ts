@@ -22,6 +22,24 @@ export const RING_FULL = 18
 export const NO_FRAMES = 19
 export const NOT_IP = 20
 export const NO_NEIGHBOUR = 21
+export const BAD_IP_HEADER = 22
+export const BAD_CHECKSUM = 23
+export const MARTIAN = 24
+export const SOURCE_ROUTE = 25
+export const TTL_EXCEEDED = 26
+export const NO_ROUTE = 27
+export const PROHIBITED = 28
+export const FRAGMENT_NEEDED = 29
+export const FRAGMENT_INVALID = 30
+export const FRAGMENT_TIMEOUT = 31
+export const FRAGMENTS_FULL = 32
+export const CONNTRACK_INVALID = 33
+export const FLOWS_FULL = 34
+export const NAT_EXHAUSTED = 35
+export const NAT_FILTERED = 36
+export const NO_SERVICE = 37
+export const HELD_FULL = 38
+export const ARP_INVALID = 39
 
 /** By number: the name, and what it says to an operator. */
 export const REASONS: readonly { name: string; meaning: string }[] = [
@@ -48,6 +66,24 @@ export const REASONS: readonly { name: string; meaning: string }[] = [
   { name: 'egress_refused', meaning: 'the kernel refused the frame' },
   { name: 'ring_full', meaning: 'the ring to the other worker was full' },
   { name: 'no_frames', meaning: 'the frame pool was empty' },
-  { name: 'not_ip', meaning: 'a tun port carries IPv4 only' },
+  { name: 'not_ip', meaning: 'a tun port and the gateway take IPv4 only' },
   { name: 'no_neighbour', meaning: 'nobody answered for the destination address' },
+  { name: 'bad_ip_header', meaning: 'the IPv4 header lies about its version or lengths' },
+  { name: 'bad_checksum', meaning: 'the checksum of the IPv4, ICMP, TCP or UDP header is wrong' },
+  { name: 'martian', meaning: 'a source or destination address that cannot be there' },
+  { name: 'source_route', meaning: 'the packet asks for a source route' },
+  { name: 'ttl_exceeded', meaning: 'the time to live ran out at the gateway' },
+  { name: 'no_route', meaning: 'the gateway knows no way to the destination' },
+  { name: 'prohibited', meaning: 'the gateway may not forward between these networks' },
+  { name: 'fragment_needed', meaning: 'too long for the way on and not to be fragmented' },
+  { name: 'fragment_invalid', meaning: 'a fragment overlaps another or cannot be part of a packet' },
+  { name: 'fragment_timeout', meaning: 'the rest of a fragmented packet did not come in time' },
+  { name: 'fragments_full', meaning: 'as many fragments wait as may' },
+  { name: 'conntrack_invalid', meaning: 'the packet fits no state of its connection' },
+  { name: 'flows_full', meaning: 'the flow table is full of connections that are alive' },
+  { name: 'nat_exhausted', meaning: 'no port is left to translate to' },
+  { name: 'nat_filtered', meaning: 'nobody inside asked for a packet from there' },
+  { name: 'no_service', meaning: 'the gateway has no such service' },
+  { name: 'held_full', meaning: 'as many packets wait for an address resolution as may' },
+  { name: 'arp_invalid', meaning: 'an ARP packet that is malformed or claims what it cannot' },
 ]

@@ -52,7 +52,9 @@ export class Swap {
     for (const next of program.ports) this.port(next, networks.get(next.network)!)
     dataplane.networks.length = 0
     for (const [index, network] of networks) {
-      network.members = dataplane.ports.filter((port) => port !== dataplane.none && port.network === network)
+      network.members = dataplane.ports.filter(
+        (port) => port !== dataplane.none && port.network === network && !port.local,
+      )
       network.isolation = network.members.some((port) => port.isolated)
       dataplane.networks.push(network)
       if (network.worker === this.worker)
@@ -106,6 +108,7 @@ export class Swap {
     port.offloads = next.offloads
     port.isolated = next.isolated
     port.gateway = next.gateway
+    port.local = next.local
     port.guard = next.guard !== null
     port.guardHigh = next.guard?.high ?? 0
     port.guardLow = next.guard?.low ?? 0

@@ -9,6 +9,7 @@ export class Network {
   /** largest network-layer packet, in bytes */
   mtu: number
   macs: MacTable
+  /** who gets a flooded frame */
   members: Port[] = []
   /** one of the members is isolated */
   isolation = false

@@ -23,6 +23,8 @@ export class Port {
   isolated = false
   /** it holds the gateway's address: isolated ports reach it */
   gateway = false
+  /** its other end is the control thread: it stands for the gateway and is no target of floods */
+  local = false
   guard = false
   guardHigh = 0
   guardLow = 0

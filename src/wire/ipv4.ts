@@ -8,6 +8,7 @@
  *    |                         destination                           |
  */
 export const HEADER_LENGTH = 20
+export const PROTOCOL_ICMP = 1
 export const PROTOCOL_TCP = 6
 export const PROTOCOL_UDP = 17
 
@@ -37,6 +38,10 @@ export function protocol(view: DataView, at: number): number {
   return view.getUint8(at + 9)
 }
 
+export function ttl(view: DataView, at: number): number {
+  return view.getUint8(at + 8)
+}
+
 export function source(view: DataView, at: number): number {
   return view.getInt32(at + 12)
 }
@@ -55,4 +60,21 @@ export function setIdentification(view: DataView, at: number, id: number): void 
 
 export function setChecksum(view: DataView, at: number, sum: number): void {
   view.setUint16(at + 10, sum)
+}
+
+export function setTtl(view: DataView, at: number, ttl: number): void {
+  view.setUint8(at + 8, ttl)
+}
+
+export function setSource(view: DataView, at: number, address: number): void {
+  view.setInt32(at + 12, address)
+}
+
+export function setDestination(view: DataView, at: number, address: number): void {
+  view.setInt32(at + 16, address)
+}
+
+/** True if the packet may not be fragmented on its way. */
+export function dontFragment(view: DataView, at: number): boolean {
+  return (view.getUint8(at + 6) & 0x40) !== 0
 }

@@ -60,6 +60,7 @@ export class Pair {
       macsAt,
       macCapacity: 1024,
       ageingMs: 300_000,
+      link: null,
       fixed: [],
     }
     // The queues are made by hand below; the kind says only that native has them.
@@ -73,7 +74,7 @@ export class Pair {
 
   private apply(): void {
     for (const [worker, { swap, dataplane }] of this.sides.entries()) {
-      swap.run({ networks: [this.network], ports: this.programs }, 1000)
+      swap.run({ networks: [this.network], ports: this.programs, gateway: null }, 1000)
       for (const { index } of this.programs)
         if (index % 2 === worker) dataplane.ports[index].queue = this.feeds[index]
       dataplane.tick(1000)

@@ -10,7 +10,7 @@ import { DATA_AT, Pool, STRIDE } from '../../src/memory/pool.ts'
 import { Crossing } from '../../src/pipeline/crossing.ts'
 import { Dataplane } from '../../src/pipeline/dataplane.ts'
 import * as layout from '../../src/pipeline/layout.ts'
-import type { NetworkProgram, PortProgram } from '../../src/pipeline/program.ts'
+import type { GatewayProgram, NetworkProgram, PortProgram } from '../../src/pipeline/program.ts'
 import { REASONS } from '../../src/pipeline/reason.ts'
 import { Swap } from '../../src/pipeline/swap.ts'
 import type { Port } from '../../src/port/port.ts'
@@ -105,6 +105,7 @@ export class Rig {
   readonly swap: Swap
   networks: NetworkProgram[]
   programs: PortProgram[]
+  gateway: GatewayProgram | null = null
   private readonly feeds = new Map<number, Feed>()
   private now = 1000
 
@@ -127,13 +128,13 @@ export class Rig {
   private network(given: Partial<NetworkProgram>, index: number): NetworkProgram {
     const macCapacity = given.macCapacity ?? 1024
     const macsAt = this.arena.allocate(`mac/${index}`, lengthOf(macCapacity)).at
-    const rest = { worker: 0, mtu: 1500, ageingMs: 300_000, fixed: [] }
+    const rest = { link: null, worker: 0, mtu: 1500, ageingMs: 300_000, fixed: [] }
     return { ...rest, index, macsAt, macCapacity, ...given }
   }
 
   /** Swaps in what `networks` and `programs` say now; ports without a queue get one. */
   apply(): void {
-    this.swap.run({ networks: this.networks, ports: this.programs }, this.now)
+    this.swap.run({ networks: this.networks, ports: this.programs, gateway: this.gateway }, this.now)
     for (const { index, incarnation } of this.programs) {
       const feed = this.feeds.get(incarnation) ?? new Feed(this.arena, this.pool)
       this.feeds.set(incarnation, feed)
@@ -223,7 +224,7 @@ export class Rig {
 
 /** A port with every setting off and every offload, unless said otherwise. */
 export function portProgram(given: Partial<PortProgram>, index: number): PortProgram {
-  const limits = { guard: null, macLimit: 0, floodLimit: 0, isolated: false, gateway: false }
+  const limits = { guard: null, macLimit: 0, floodLimit: 0, isolated: false, gateway: false, local: false }
   const device = { mtu: 1500, offloads: 31, queues: [], station: null }
   return { index, incarnation: index + 1, network: 1, ...limits, ...device, ...given }
 }

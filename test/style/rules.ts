@@ -10,7 +10,7 @@ const functionLines = 70
 const layers = [
   ['cli'],
   ['control'],
-  ['service', 'port', 'pipeline'],
+  ['service', 'port', 'pipeline', 'gateway'],
   ['chain', 'table'],
   ['memory'],
   ['wire'],
