@@ -5,7 +5,7 @@ import { Ring } from '../../src/memory/ring.ts'
 import { permits } from '../../src/pipeline/guard.ts'
 import { Segmenter } from '../../src/pipeline/segment.ts'
 import { MemoryPort } from '../../src/port/embed.ts'
-import { LENGTH, MemoryQueue } from '../../src/port/memory.ts'
+import { FULL, MemoryQueue } from '../../src/port/memory.ts'
 import type { Case } from './case.ts'
 import { rig } from './rig.ts'
 
@@ -31,8 +31,8 @@ function superFrame(view: DataView, at: number, length: number): void {
 /** A memory port's way in: written by the embedding thread, copied into a frame of the pool. */
 function embedded(): Case {
   const { arena, pool } = rig(1, 64)
-  const { at } = arena.allocate('bench/memory', LENGTH)
-  const queue = new MemoryQueue(arena, at, pool.at)
+  const { at } = arena.allocate('bench/memory', FULL.length)
+  const queue = new MemoryQueue(arena, at, pool.at, FULL)
   const port = new MemoryPort(arena, at, () => {})
   const frame = new Uint8Array(60)
   const block = arena.allocate('bench/block', 4096).at

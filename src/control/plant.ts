@@ -116,7 +116,7 @@ export class Plant {
     const incarnation = this.number()
     const member: Member = { spec, index, incarnation, device: null, memoryAt: -1, state: 'up', reason: '' }
     if (spec.type === 'memory') {
-      member.memoryAt = this.arena.allocate(`memory/${incarnation}`, memory.LENGTH).at
+      member.memoryAt = this.arena.allocate(`memory/${incarnation}`, memory.FULL.length).at
     } else if (device.exists(device.namespacePath(spec.netns))) {
       member.device = openDevice(spec, this.instance)
     } else {

@@ -6,7 +6,7 @@ import type { Arena } from '../memory/arena.ts'
 import { BLOCK_LENGTH } from '../memory/block.ts'
 import { PORT_COUNT_MAX, rowOf } from '../memory/counters.ts'
 import type { Pool } from '../memory/pool.ts'
-import { MemoryQueue } from '../port/memory.ts'
+import { FULL, LOCAL, MemoryQueue } from '../port/memory.ts'
 import { Network } from '../port/network.ts'
 import { Port } from '../port/port.ts'
 import { type Attached, DescriptorQueue, type Queue, TUN } from '../port/queue.ts'
@@ -168,7 +168,9 @@ export class Swap {
   }
 
   private open(queue: QueueProgram, next: PortProgram, port: Port): Queue {
-    if (queue.kind === MEMORY) return new MemoryQueue(this.arena, queue.memoryAt, this.pool.at)
+    if (queue.kind === MEMORY) {
+      return new MemoryQueue(this.arena, queue.memoryAt, this.pool.at, next.local ? LOCAL : FULL)
+    }
     if (queue.kind === TUN && next.station) {
       return new TunQueue(this.arena, this.pool, this.counters, port.row, queue.fd, next.station)
     }

@@ -1,7 +1,7 @@
 /** The other end of a memory port: what a program that embeds a switch, or a test, sends and receives with. */
 import type { Arena } from '../memory/arena.ts'
 import { DATA_AT, FRAME_LENGTH_MAX, VNET_LENGTH } from '../memory/pool.ts'
-import { WAY_LENGTH, Way } from './memory.ts'
+import { FULL, type Shape, Way } from './memory.ts'
 
 export class MemoryPort {
   /** called when frames wait, once for every `listen` */
@@ -11,20 +11,22 @@ export class MemoryPort {
   private readonly tx: Way
   private readonly rx: Way
   private readonly wake: () => void
+  private readonly lengthMax: number
 
-  /** `wake` is called after frames were sent. */
-  constructor(arena: Arena, at: number, wake: () => void) {
+  /** `wake` is called after frames were sent; both ends agree on the shape. */
+  constructor(arena: Arena, at: number, wake: () => void, shape: Shape = FULL) {
     this.u8 = arena.u8
     this.i32 = arena.i32
-    this.tx = new Way(arena, at)
-    this.rx = new Way(arena, at + WAY_LENGTH)
+    this.lengthMax = Math.min(FRAME_LENGTH_MAX, shape.stride - DATA_AT)
+    this.tx = new Way(arena, at, shape)
+    this.rx = new Way(arena, at + shape.wayLength, shape)
     this.wake = wake
   }
 
   /** Sends one Ethernet frame, with a vnet header of ten bytes if given; false if the port is full. Longer than a slot: RangeError. */
   send(frame: Uint8Array, vnet?: Uint8Array): boolean {
-    if (frame.length > FRAME_LENGTH_MAX)
-      throw new RangeError(`frame of ${frame.length} bytes: at most ${FRAME_LENGTH_MAX}`)
+    if (frame.length > this.lengthMax)
+      throw new RangeError(`frame of ${frame.length} bytes: at most ${this.lengthMax}`)
     const slot = this.tx.vacant()
     if (slot < 0) return false
     this.u8.fill(0, slot + DATA_AT - VNET_LENGTH, slot + DATA_AT)

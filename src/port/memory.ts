@@ -9,35 +9,52 @@ import { ERRORS, LENGTHS } from '../memory/block.ts'
 import { DATA_AT, type Pool, STRIDE, VNET_LENGTH } from '../memory/pool.ts'
 import type { Queue } from './queue.ts'
 
-/** slots each way, a power of two */
-export const SLOTS = 128
+/** Slots each way, a power of two, and the bytes of one; `wayLength` of one direction, `length` of both: what no frame touched costs nothing. */
+export interface Shape {
+  slots: number
+  stride: number
+  wayLength: number
+  length: number
+}
+
+const HEADER_LENGTH = 64 * 4
+
+function shape(slots: number, stride: number): Shape {
+  const wayLength = HEADER_LENGTH + slots * stride
+  return { slots, stride, wayLength, length: 2 * wayLength }
+}
+
+/** A port of a program that embeds a switch takes every frame, a local one (DHCP, DNS) whatever fits into a page with its notes. */
+export const FULL = shape(128, STRIDE)
+export const LOCAL = shape(64, 4096 + 256)
 const HEAD = 0
 const TAIL = 16
 const WAITING = 32
-const HEADER_LENGTH = 64 * 4
-export const WAY_LENGTH = HEADER_LENGTH + SLOTS * STRIDE
-/** Bytes that a memory port takes in the arena; what no frame touched costs nothing. */
-export const LENGTH = 2 * WAY_LENGTH
 
 const EAGAIN = 11
+const EMSGSIZE = 90
 
 /** One direction: `put` by its writer, `peek` and `drop` by its reader. */
 export class Way {
   private readonly i32: Int32Array
   private readonly at: number
   private readonly base: number
+  private readonly slots: number
+  private readonly stride: number
 
-  constructor(arena: Arena, at: number) {
+  constructor(arena: Arena, at: number, shape: Shape) {
     this.i32 = arena.i32
     this.at = at
     this.base = at >> 2
+    this.slots = shape.slots
+    this.stride = shape.stride
   }
 
   /** Offset of the next slot to write, or -1 if all are full. */
   vacant(): number {
     const head = this.i32[this.base + HEAD]
     const tail = Atomics.load(this.i32, this.base + TAIL)
-    return ((head - tail) | 0) >= SLOTS ? -1 : this.slotAt(head)
+    return ((head - tail) | 0) >= this.slots ? -1 : this.slotAt(head)
   }
 
   publish(): void {
@@ -55,7 +72,7 @@ export class Way {
   }
 
   private slotAt(position: number): number {
-    return this.at + HEADER_LENGTH + (position & (SLOTS - 1)) * STRIDE
+    return this.at + HEADER_LENGTH + (position & (this.slots - 1)) * this.stride
   }
 
   get waiting(): boolean {
@@ -73,15 +90,17 @@ export class MemoryQueue implements Queue {
   private readonly u8: Uint8Array
   private readonly i32: Int32Array
   private readonly poolAt: number
+  private readonly lengthMax: number
   private readonly rx: Way
   private readonly tx: Way
 
-  constructor(arena: Arena, at: number, poolAt: number) {
+  constructor(arena: Arena, at: number, poolAt: number, shape: Shape) {
     this.u8 = arena.u8
     this.i32 = arena.i32
     this.poolAt = poolAt
-    this.rx = new Way(arena, at)
-    this.tx = new Way(arena, at + WAY_LENGTH)
+    this.lengthMax = shape.stride - DATA_AT
+    this.rx = new Way(arena, at, shape)
+    this.tx = new Way(arena, at + shape.wayLength, shape)
   }
 
   get quiet(): boolean {
@@ -111,10 +130,10 @@ export class MemoryQueue implements Queue {
     const block = blockAt >> 2
     let sent = 0
     for (let i = 0; i < count; i++) {
-      const slot = this.tx.vacant()
-      this.i32[block + ERRORS + i] = slot < 0 ? EAGAIN : 0
-      if (slot < 0) continue
       const length = this.i32[block + LENGTHS + i]
+      const slot = length <= this.lengthMax ? this.tx.vacant() : -1
+      this.i32[block + ERRORS + i] = slot >= 0 ? 0 : length <= this.lengthMax ? EAGAIN : EMSGSIZE
+      if (slot < 0) continue
       const from = this.poolAt + this.i32[block + i] * STRIDE + DATA_AT - VNET_LENGTH
       this.u8.copyWithin(slot + DATA_AT - VNET_LENGTH, from, from + VNET_LENGTH + length)
       this.i32[slot >> 2] = length

@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { MemoryPort } from '../../src/port/embed.ts'
-import { LENGTH, MemoryQueue, SLOTS } from '../../src/port/memory.ts'
+import { FULL, MemoryQueue } from '../../src/port/memory.ts'
 import { Desk } from '../lab/desk.ts'
 import { numbered, station, vnet } from '../lab/frame.ts'
 
 const desk = new Desk()
-const { at } = desk.arena.allocate('port', LENGTH)
+const { at } = desk.arena.allocate('port', FULL.length)
 desk.arena.close()
 
 interface Ends {
@@ -17,14 +17,14 @@ interface Ends {
 
 /** Both ends of a port whose positions begin at `start`. */
 function ends(start = 0): Ends {
-  desk.arena.u8.fill(0xa5, at, at + LENGTH)
-  for (const way of [at, at + LENGTH / 2]) {
+  desk.arena.u8.fill(0xa5, at, at + FULL.length)
+  for (const way of [at, at + FULL.wayLength]) {
     for (const word of [0, 16]) desk.arena.i32[(way >> 2) + word] = start
     desk.arena.i32[(way >> 2) + 32] = 0
   }
   let count = 0
   const port = new MemoryPort(desk.arena, at, () => count++)
-  return { queue: new MemoryQueue(desk.arena, at, desk.pool.at), port, wakes: () => count }
+  return { queue: new MemoryQueue(desk.arena, at, desk.pool.at, FULL), port, wakes: () => count }
 }
 
 const frame = (number: number, length = 60) => numbered(station(2), station(1), number, length)
@@ -61,8 +61,8 @@ it('is two queues of 128 frames: against arrays, over the end of int32 too', () 
       for (const { does, count } of steps) {
         if (does === 'send') {
           for (const each of numbers(count)) {
-            expect(port.send(frame(each))).toBe(inward.length < SLOTS)
-            if (inward.length < SLOTS) inward.push(each)
+            expect(port.send(frame(each))).toBe(inward.length < FULL.slots)
+            if (inward.length < FULL.slots) inward.push(each)
           }
         } else if (does === 'receive') {
           expect(queue.quiet).toBe(inward.length === 0)
@@ -71,7 +71,7 @@ it('is two queues of 128 frames: against arrays, over the end of int32 too', () 
           )
         } else if (does === 'transmit') {
           const sent = numbers(count)
-          const room = Math.min(count, SLOTS - outward.length)
+          const room = Math.min(count, FULL.slots - outward.length)
           const errors = sent.map((_, i) => (i < room ? 0 : 11))
           expect(desk.transmit(queue, ...sent.map((each) => frame(each)))).toEqual({ taken: room, errors })
           outward.push(...sent.slice(0, room))
@@ -88,8 +88,8 @@ it('is two queues of 128 frames: against arrays, over the end of int32 too', () 
 
 it('wakes the worker for every frame, and tells the program once for every time it asks', () => {
   const { queue, port, wakes } = ends()
-  for (let i = 0; i < SLOTS + 3; i++) port.send(frame(i))
-  expect(wakes()).toBe(SLOTS)
+  for (let i = 0; i < FULL.slots + 3; i++) port.send(frame(i))
+  expect(wakes()).toBe(FULL.slots)
   desk.transmit(queue, frame(1))
   expect(queue.wanted).toBe(false)
   expect(port.listen()).toBe(false)
