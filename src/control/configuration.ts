@@ -32,9 +32,12 @@ export interface DnsConfiguration {
   names: Map<string, string>
 }
 
-/** The way outside: the host's own stack, a card of ours, or none. Addresses are CIDR text and dotted quads. */
+/**
+ * The way outside: the host's own stack, a card of ours, or none. Addresses are CIDR text and dotted quads; without a `link` the
+ * switch chooses a free one.
+ */
 export type UplinkConfiguration =
-  | { kind: 'host'; link: Cidr; nat: boolean }
+  | { kind: 'host'; link: Cidr | null; nat: boolean }
   | { kind: 'nic'; device: string; address: 'dhcp' | string | null; gateway: string | null }
   | { kind: 'none' }
 

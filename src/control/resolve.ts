@@ -1,7 +1,8 @@
 /** From what was written to what is meant: defaults filled in, every value in its own type. The form is checked before. */
 import { createHash } from 'node:crypto'
 import * as address from './address.ts'
-import type { Cidr, Configuration, NetworkConfiguration, PortConfiguration } from './configuration.ts'
+import type { Configuration, NetworkConfiguration, PortConfiguration } from './configuration.ts'
+import { gateway, leadsOutside } from './gateway.ts'
 import type { Problem } from './problem.ts'
 import { duration, listen, rate } from './quantity.ts'
 import type { FileInput, NetworkInput, PortInput } from './schema.ts'
@@ -12,6 +13,7 @@ export const STATE = '/var/lib/bridgeport'
 const MTU = 1500
 const AGEING_MS = 300_000
 const MACS = 65_536
+const FLOWS = 262_144
 /** IFNAMSIZ of Linux less the terminating zero. */
 const IFNAME_LENGTH = 15
 
@@ -25,7 +27,7 @@ export type PortEntry = Entry<PortInput, PortConfiguration['origin']>
 
 /** All that makes a configuration, in the order of precedence: the file, then runtime.yaml, then `run`. */
 export interface Parts {
-  settings: Pick<FileInput, 'workers' | 'socket' | 'http' | 'state'>
+  settings: Pick<FileInput, 'workers' | 'socket' | 'http' | 'state' | 'conntrack'>
   networks: Map<string, NetworkEntry>
   ports: Map<string, PortEntry>
   /** the switch runs inside a program, which may have memory ports */
@@ -39,24 +41,19 @@ function hostIfname(name: string): string {
   return `bp-${name.slice(0, 8)}${createHash('sha256').update(name).digest('hex').slice(0, 4)}`
 }
 
-/** The gateway: as written, else the host's own address in host-only mode, else that network's first address. */
-function gatewayOf(input: NetworkInput, subnet: Cidr | null): string | null {
-  if (input.gateway !== undefined) return input.gateway
-  if (input.mode !== 'host-only' || subnet === null) return null
-  return input.host?.address?.split('/')[0] ?? address.ipv4Text(address.networkOf(subnet) + 1)
-}
-
 function network(name: string, { input, origin }: NetworkEntry): NetworkConfiguration {
   const subnet = address.cidr(input.subnet ?? '')
-  const gateway = gatewayOf(input, subnet)
+  const own = gateway(name, input, subnet)
   const hosted = input.mode === 'host-only' || input.host !== undefined
   const owned =
-    input.mode === 'host-only' && gateway !== null && subnet !== null ? `${gateway}/${subnet.prefix}` : null
+    input.mode === 'host-only' && own.gateway !== null && subnet !== null
+      ? `${own.gateway}/${subnet.prefix}`
+      : null
   return {
     name,
     mode: input.mode as NetworkConfiguration['mode'],
     subnet,
-    gateway,
+    ...own,
     mtu: input.mtu ?? MTU,
     isolated: input.isolated ?? false,
     host: hosted
@@ -75,6 +72,18 @@ function macOf(name: string, input: PortInput): string | null {
   return input.type === 'tap' || input.type === 'tun' ? address.derivedMac(input.network, name) : null
 }
 
+/** Where a namespace's default route leads: nowhere in a network that leads nowhere. */
+function routeOf(of: NetworkConfiguration): string | null {
+  return of.mode === 'host-only' || of.uplink.kind !== 'none' ? of.gateway : null
+}
+
+/** A nic has its card, another device the name that it was given, else its port's. */
+function ifnameOf(name: string, input: PortInput, inside: boolean): string {
+  if (input.type === 'nic') return input.device
+  if (input.type !== 'tap' && input.type !== 'tun' && input.type !== 'qemu-tap') return ''
+  return input.ifname ?? (inside ? 'eth0' : name)
+}
+
 function port(
   name: string,
   { input, origin }: PortEntry,
@@ -87,19 +96,20 @@ function port(
     name,
     network: input.network,
     type: input.type as PortConfiguration['type'],
-    ifname: device === null ? '' : (device.ifname ?? (inside ? 'eth0' : name)),
+    ifname: ifnameOf(name, input, inside),
     netns: device?.netns ?? '',
     address: input.address ?? null,
-    gateway: inside && input.address !== undefined && of?.mode === 'host-only' ? of.gateway : null,
+    gateway: inside && input.address !== undefined && of !== undefined ? routeOf(of) : null,
     mac: macOf(name, input),
     mtu: input.mtu ?? 0,
-    queues: device?.queues ?? 1,
+    queues: (input.type === 'nic' ? input.queues : device?.queues) ?? 1,
     isolated: input.isolated ?? false,
     guard: input.guard ?? false,
     macLimit: input.macLimit ?? 0,
     floodLimit: rate(input.floodLimit ?? '') ?? 0,
     owner: owner === undefined ? null : String(owner),
     offload: device?.offload ?? true,
+    macTranslation: input.type === 'nic' && (input.macTranslation ?? false),
     origin,
   }
 }
@@ -108,10 +118,10 @@ function port(
 export function incomplete(parts: Parts): Problem[] {
   const result: Problem[] = []
   for (const [name, { input }] of parts.networks) {
-    if (input.mode !== 'host-only' || input.subnet !== undefined) continue
+    if ((input.mode !== 'host-only' && !leadsOutside(input.mode)) || input.subnet !== undefined) continue
     result.push({
       path: ['networks', name, 'subnet'],
-      text: 'found nothing, expected a subnet such as 10.0.2.0/24: host-only needs one',
+      text: `found nothing, expected a subnet such as 10.0.2.0/24: ${input.mode} needs one`,
     })
   }
   for (const [name, { input }] of parts.ports) {
@@ -137,6 +147,12 @@ export function incomplete(parts: Parts): Problem[] {
   return result
 }
 
+function conntrack(input: FileInput['conntrack']): Configuration['conntrack'] {
+  const written = Object.entries(input?.timeouts ?? {}) as [string, string][]
+  const timeouts = Object.fromEntries(written.map(([name, text]) => [name, duration(text) as number]))
+  return { capacity: input?.capacity ?? FLOWS, timeouts }
+}
+
 /** The configuration that the parts mean. Call `consistency.check` on it before anybody acts on it. */
 export function resolve(parts: Parts): Configuration {
   const { settings } = parts
@@ -151,6 +167,7 @@ export function resolve(parts: Parts): Configuration {
     socketMode: 0o660,
     http: http === 'off' ? null : listen(http),
     state: settings.state ?? STATE,
+    conntrack: conntrack(settings.conntrack),
     networks,
     ports: new Map(ports),
   }
