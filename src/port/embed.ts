@@ -1,11 +1,13 @@
 /** The other end of a memory port: what a program that embeds a switch, or a test, sends and receives with. */
 import type { Arena } from '../memory/arena.ts'
 import { DATA_AT, FRAME_LENGTH_MAX, VNET_LENGTH } from '../memory/pool.ts'
-import { FULL, type Shape, Way } from './memory.ts'
+import { FULL, INGRESS, type Shape, Way } from './memory.ts'
 
 export class MemoryPort {
   /** called when frames wait, once for every `listen` */
   onframes: (() => void) | null = null
+  /** of a local port: index of the port by which the frame received last came into the switch */
+  ingress = -1
   private readonly u8: Uint8Array
   private readonly i32: Int32Array
   private readonly tx: Way
@@ -44,6 +46,7 @@ export class MemoryPort {
     if (slot < 0) return null
     const frame = this.u8.slice(slot + DATA_AT, slot + DATA_AT + this.i32[slot >> 2])
     const vnet = this.u8.slice(slot + DATA_AT - VNET_LENGTH, slot + DATA_AT)
+    this.ingress = this.i32[(slot >> 2) + INGRESS]
     this.rx.consume()
     return { frame, vnet }
   }

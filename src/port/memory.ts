@@ -1,12 +1,12 @@
 // Hot: a port without a kernel, for tests and for programs that embed a switch. Cost: 122 ns a frame of 60 bytes, both ends together (npm run bench).
 /**
- * Two rings of slots in the arena, one each way; a slot is a length (int32), a vnet header and the frame. Frames are copied
- * between these slots and the pool, so whoever holds the other end never owns a frame of a worker. The other end is the
- * embedding thread; it asks to be told of new frames by setting a word.
+ * Two rings of slots in the arena, one each way; a slot is a length and the ingress of the frame's notes (int32, the latter for
+ * local ports only), a vnet header and the frame. Frames are copied between these slots and the pool, so whoever holds the
+ * other end never owns a frame of a worker. The other end is the embedding thread; it asks to be told of new frames by setting a word.
  */
 import type { Arena } from '../memory/arena.ts'
 import { ERRORS, LENGTHS } from '../memory/block.ts'
-import { DATA_AT, type Pool, STRIDE, VNET_LENGTH } from '../memory/pool.ts'
+import { DATA_AT, NOTE_INGRESS, type Pool, STRIDE, VNET_LENGTH } from '../memory/pool.ts'
 import type { Queue } from './queue.ts'
 
 /** Slots each way, a power of two, and the bytes of one; `wayLength` of one direction, `length` of both: what no frame touched costs nothing. */
@@ -27,6 +27,8 @@ function shape(slots: number, stride: number): Shape {
 /** A port of a program that embeds a switch takes every frame, a local one (DHCP, DNS) whatever fits into a page with its notes. */
 export const FULL = shape(128, STRIDE)
 export const LOCAL = shape(64, 4096 + 256)
+/** int32 position of the ingress in a slot */
+export const INGRESS = 1
 const HEAD = 0
 const TAIL = 16
 const WAITING = 32
@@ -137,6 +139,8 @@ export class MemoryQueue implements Queue {
       const from = this.poolAt + this.i32[block + i] * STRIDE + DATA_AT - VNET_LENGTH
       this.u8.copyWithin(slot + DATA_AT - VNET_LENGTH, from, from + VNET_LENGTH + length)
       this.i32[slot >> 2] = length
+      this.i32[(slot >> 2) + INGRESS] =
+        this.i32[((this.poolAt + this.i32[block + i] * STRIDE) >> 2) + NOTE_INGRESS]
       this.tx.publish()
       sent++
     }
