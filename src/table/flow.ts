@@ -1,0 +1,378 @@
+// Hot: the connections of all networks that have a gateway.
+/**
+ * A flow is 32 int32, two cache lines, and has two keys: what its first sender writes (original) and what the other side answers
+ * (reply). Both are in the index or neither is. The first line is all that an established UDP packet needs.
+ *
+ *   0 source  | 1 destination | 2 ports | 3 status, zone, protocol     the original key
+ *   4 source  | 5 destination | 6 ports | 7 checksum deltas            the reply key, that shares word 3
+ *   8 deadline | 9 neighbours | 10, 11 packets | 12–15 bytes, two float64
+ *   16–19, 20–23 TCP by direction | 24–27, 31 TCP | 28 mark | 29 binding | 30 networks
+ *
+ * The index is open addressing with linear probing, four places a flow, each one int32: flow << 1 | direction, plus one, and
+ * above that as many bits of the hash as fit, so that nearly every miss is seen without touching the flow. The index is derived:
+ * it is built anew when a writer attaches, so a crash may leave it in any state. A flow lives if its status says CONFIRMED: that bit
+ * is stored last when it is made and taken back first when it ends. Multipliers are secret: a guest cannot aim at one place.
+ */
+import type { Arena } from '../memory/arena.ts'
+
+/** int32 a flow, and the positions of its words; a key's three words stand at `flow * WORDS + direction * REPLY`. */
+export const WORDS = 32
+export const REPLY = 4
+export const SOURCE = 0
+export const DESTINATION = 1
+export const PORTS = 2
+/** protocol in the low 8 bits, zone in the next 8, then the status bits */
+export const STATUS = 3
+/** RFC 1624 deltas of the original direction, L3 << 16 | L4; the reply direction's are 0xffff minus them */
+export const DELTAS = 7
+/** milliseconds of the worker's clock, a wrapping int32 */
+export const DEADLINE = 8
+/** the neighbour that packets leave to: of the original direction in the low 16 bits, of the reply direction above; 0 = none yet */
+export const NEIGHBOURS = 9
+/** uint32, by direction */
+export const PACKETS = 10
+/** position among the 16 float64 of a flow, by direction */
+export const BYTES = 6
+/** of TCP: four words a direction, see gateway/tcp.ts; the first one of other protocols is the time of confirmation */
+export const TCP = 16
+export const BEGIN = 16
+export const STATE = 24
+export const LAST_SEQUENCE = 25
+export const LAST_ACKNOWLEDGED = 26
+export const LAST_END = 27
+export const MARK = 28
+/** the endpoint binding, -1 for none */
+export const BINDING = 29
+/** index of the network that the first packet came in by << 16 | of the one that it left by */
+export const NETWORKS = 30
+export const LAST_WINDOW = 31
+
+/** Bits of STATUS, at the kernel's places (IPS_) above the key. */
+export const SEEN_REPLY = 0x0002_0000
+export const ASSURED = 0x0004_0000
+export const CONFIRMED = 0x0008_0000
+export const SNAT = 0x0010_0000
+export const DNAT = 0x0020_0000
+/** The connection is ending: it may go early although it is assured. */
+export const CLOSING = 0x1000_0000
+/** Ordinary packets need no slow path: of the original direction, and with SEEN_REPLY of the reply direction too. */
+export const FAST = 0x0800_0000
+const KEY = 0xffff
+
+/** What `create` answers when it made none: no room, or one of the keys is another flow's. */
+export const FULL = -1
+export const CLASH = -2
+
+/** words before the first flow: what readers in other threads and a later writer want to know */
+export const HEADER = 32
+/** flows from this number on were never used */
+export const HIGH = 0
+export const COUNT = 1
+/** float64 positions: flows ever made, and those that had to go early for others */
+export const CREATED = 1
+export const EARLY = 2
+
+const EMPTY = 0
+const REMOVED = -1
+/** Longest probe: at half load one this long has a probability below 1e-9. */
+const PROBES = 128
+/** Flows that are looked at to find one that may go early, as many as eight of the kernel's buckets would hold. */
+const EVICTION_RANGE = 64
+/** An int32 offset ends at 2 GiB. */
+export const CAPACITY_MAX = 2 ** 23
+
+/** What holds resources for flows; told of each that ends, while its words still stand. */
+export interface Holder {
+  release(flow: number): void
+}
+
+function placesOf(capacity: number): number {
+  return Math.max(2 * PROBES, 2 ** Math.ceil(Math.log2(capacity * 4)))
+}
+
+/** Bytes that a table of `capacity` flows takes. */
+export function lengthOf(capacity: number): number {
+  return (HEADER + WORDS * capacity + placesOf(capacity)) * 4
+}
+
+export class FlowTable {
+  readonly capacity: number
+  /** live flows */
+  count = 0
+  holder: Holder | null = null
+  /** all flows, the same bytes as float64, and the index */
+  readonly words: Int32Array
+  readonly f64: Float64Array
+  readonly index: Int32Array
+  /** A hash's place in the index is `hash >>> shift`; the next one wraps by `mask`. */
+  readonly shift: number
+  readonly mask: number
+  /** bits of an index entry that are flow << 1 | direction, plus one; those above are the hash's low bits */
+  readonly bits: number
+  readonly seedA: number
+  readonly seedB: number
+  readonly seedC: number
+  readonly seedD: number
+  private readonly header: Int32Array
+  private readonly totals: Float64Array
+  /** first of the free flows below HIGH, chained by their DEADLINE words; -1 at the end */
+  private free = -1
+  private cursor = 0
+  private victim = 0
+
+  /** Attaches to the bytes at `at`; the live flows that stand there go on. */
+  constructor(arena: Arena, at: number, capacity: number) {
+    const places = placesOf(capacity)
+    this.capacity = capacity
+    this.header = new Int32Array(arena.buffer, at, HEADER)
+    this.totals = new Float64Array(arena.buffer, at, HEADER / 2)
+    this.words = new Int32Array(arena.buffer, at + HEADER * 4, WORDS * capacity)
+    this.f64 = new Float64Array(arena.buffer, at + HEADER * 4, (WORDS / 2) * capacity)
+    this.index = new Int32Array(arena.buffer, at + (HEADER + WORDS * capacity) * 4, places)
+    this.shift = (32 - Math.log2(places)) | 0
+    this.mask = places - 1
+    this.bits = Math.ceil(Math.log2(2 * capacity + 2)) | 0
+    this.seedA = arena.seed(0)
+    this.seedB = arena.seed(1)
+    this.seedC = arena.seed(2)
+    this.seedD = arena.seed(3)
+    if (this.header[HIGH] > 0) this.recover()
+  }
+
+  /** Whether `flow` lives. */
+  isLive(flow: number): boolean {
+    return (this.words[flow * WORDS + STATUS] & CONFIRMED) !== 0
+  }
+
+  /** The hash of a key; `kind` is protocol | zone << 8. */
+  hash(source: number, destination: number, ports: number, kind: number): number {
+    const a = Math.imul(source ^ Math.imul(kind, this.seedD), this.seedA)
+    const b = Math.imul(destination ^ a ^ (a >>> 15), this.seedB)
+    const c = Math.imul(ports ^ b ^ (b >>> 15), this.seedC)
+    return Math.imul(c ^ (c >>> 15), this.seedD)
+  }
+
+  /** flow << 1 | direction of a key, or -1. */
+  find(source: number, destination: number, ports: number, kind: number): number {
+    return this.search(this.hash(source, destination, ports, kind), source, destination, ports, kind)
+  }
+
+  /** The same for a key whose hash is known. */
+  search(hash: number, source: number, destination: number, ports: number, kind: number): number {
+    const { index, words, mask, bits } = this
+    const tag = hash << bits
+    let place = hash >>> this.shift
+    for (let probe = 0; probe < PROBES; probe++) {
+      const entry = index[place]
+      if (entry === EMPTY) return -1
+      const id = ((entry << (32 - bits)) >>> (32 - bits)) - 1
+      if ((entry ^ tag) >>> bits === 0 && entry !== REMOVED) {
+        const flow = (id >> 1) * WORDS
+        const key = flow + (id & 1) * REPLY
+        if (
+          words[key + PORTS] === ports &&
+          words[key] === source &&
+          words[key + DESTINATION] === destination &&
+          (words[flow + STATUS] & (KEY | CONFIRMED)) === (kind | CONFIRMED)
+        )
+          return id
+      }
+      place = (place + 1) & mask
+    }
+    return -1
+  }
+
+  /**
+   * Makes a flow of two keys, both or none: returns its number, FULL or CLASH. `kind` is protocol | zone << 8. All its other words are 0
+   * but for BINDING, -1. A full table lets one go that nobody has answered yet.
+   */
+  create(
+    source: number,
+    destination: number,
+    ports: number,
+    kind: number,
+    replySource: number,
+    replyDestination: number,
+    replyPorts: number,
+    deadline: number,
+  ): number {
+    const { words, index, bits } = this
+    if (this.count >= this.capacity && !this.evict()) return FULL
+    if (source === replySource && destination === replyDestination && ports === replyPorts) return CLASH
+    const hash = this.hash(source, destination, ports, kind)
+    const replyHash = this.hash(replySource, replyDestination, replyPorts, kind)
+    const first = this.room(hash, source, destination, ports, kind)
+    if (first < 0) return first
+    const before = index[first]
+    const flow = this.take()
+    const id = ((flow << 1) + 1) | 0
+    index[first] = (hash << bits) | id
+    const second = this.room(replyHash, replySource, replyDestination, replyPorts, kind)
+    if (second < 0) {
+      index[first] = before
+      this.chain(flow)
+      return second
+    }
+    index[second] = (replyHash << bits) | (id + 1)
+    const f = flow * WORDS
+    words.fill(0, f, f + WORDS)
+    words[f + SOURCE] = source
+    words[f + DESTINATION] = destination
+    words[f + PORTS] = ports
+    words[f + REPLY + SOURCE] = replySource
+    words[f + REPLY + DESTINATION] = replyDestination
+    words[f + REPLY + PORTS] = replyPorts
+    words[f + DEADLINE] = deadline
+    words[f + BINDING] = -1
+    Atomics.store(words, f + STATUS, kind | CONFIRMED)
+    this.totals[CREATED]++
+    this.header[COUNT] = ++this.count
+    return flow
+  }
+
+  /** Ends a flow: it is found no more, and what its holder keeps for it is given back. */
+  remove(flow: number): void {
+    const { words } = this
+    const f = flow * WORDS
+    const status = words[f + STATUS]
+    Atomics.store(words, f + STATUS, status & ~CONFIRMED)
+    this.holder?.release(flow)
+    this.erase(flow, 0, status & KEY)
+    this.erase(flow, 1, status & KEY)
+    words[f + STATUS] = 0
+    this.chain(flow)
+    this.header[COUNT] = --this.count
+  }
+
+  /** Looks at the next `share` flows and ends those whose deadline has passed; returns how many. Call it regularly. */
+  expire(share: number, now: number): number {
+    const { words } = this
+    const high = this.header[HIGH]
+    const end = Math.min(share, high)
+    let ended = 0
+    for (let i = 0; i < end; i++) {
+      if (this.cursor >= high) this.cursor = 0
+      const flow = this.cursor++
+      const f = flow * WORDS
+      if ((words[f + STATUS] & CONFIRMED) === 0 || ((words[f + DEADLINE] - now) | 0) > 0) continue
+      this.remove(flow)
+      ended++
+    }
+    return ended
+  }
+
+  /** the flow that `expire` looks at next, and the number from which on flows were never used */
+  get next(): number {
+    return this.cursor
+  }
+
+  get high(): number {
+    return this.header[HIGH]
+  }
+
+  /** Flows ever made, and those that went early, of all writers of these bytes. */
+  get created(): number {
+    return this.totals[CREATED]
+  }
+
+  get early(): number {
+    return this.totals[EARLY]
+  }
+
+  /** The place in the index where a key goes, CLASH if it is there, FULL if the probe grew too long. */
+  private room(hash: number, source: number, destination: number, ports: number, kind: number): number {
+    const { index, words, mask, bits } = this
+    const tag = hash << bits
+    let place = hash >>> this.shift
+    let found = FULL
+    for (let probe = 0; probe < PROBES; probe++) {
+      const entry = index[place]
+      if (entry === EMPTY) return found < 0 ? place : found
+      if (entry === REMOVED) {
+        if (found < 0) found = place
+      } else if ((entry ^ tag) >>> bits === 0) {
+        const id = ((entry << (32 - bits)) >>> (32 - bits)) - 1
+        const flow = (id >> 1) * WORDS
+        const key = flow + (id & 1) * REPLY
+        const same = words[key] === source && words[key + DESTINATION] === destination
+        if (same && words[key + PORTS] === ports && (words[flow + STATUS] & KEY) === kind) return CLASH
+      }
+      place = (place + 1) & mask
+    }
+    return found
+  }
+
+  /** A free flow; there is one. */
+  private take(): number {
+    const flow = this.free
+    if (flow < 0) {
+      Atomics.store(this.header, HIGH, this.header[HIGH] + 1)
+      return this.header[HIGH] - 1
+    }
+    this.free = this.words[flow * WORDS + DEADLINE]
+    return flow
+  }
+
+  private chain(flow: number): void {
+    this.words[flow * WORDS + DEADLINE] = this.free
+    this.free = flow
+  }
+
+  /** Takes one key of a flow out of the index. */
+  private erase(flow: number, direction: number, kind: number): void {
+    const { index, words, mask, bits } = this
+    const key = flow * WORDS + direction * REPLY
+    const hash = this.hash(words[key], words[key + DESTINATION], words[key + PORTS], kind)
+    const entry = (hash << bits) | ((flow << 1) + direction + 1)
+    let place = hash >>> this.shift
+    for (let probe = 0; index[place] !== entry; probe++) {
+      if (probe === PROBES) return
+      place = (place + 1) & mask
+    }
+    index[place] = REMOVED
+    if (index[(place + 1) & mask] !== EMPTY) return
+    // No probe goes on behind this place, so the removed entries before it hold nothing together any more.
+    for (; index[place] === REMOVED; place = (place - 1) & mask) index[place] = EMPTY
+  }
+
+  /** Ends a flow that may go early; false if there is none among those looked at. */
+  private evict(): boolean {
+    const { words } = this
+    const high = this.header[HIGH]
+    let ending = -1
+    for (let i = 0; i < EVICTION_RANGE; i++) {
+      if (this.victim >= high) this.victim = 0
+      const flow = this.victim++
+      const status = words[flow * WORDS + STATUS]
+      if ((status & CONFIRMED) === 0) continue
+      if ((status & ASSURED) !== 0 && (status & CLOSING) === 0) continue
+      ending = flow
+      if ((status & ASSURED) === 0) break
+    }
+    if (ending < 0) return false
+    this.remove(ending)
+    this.totals[EARLY]++
+    return true
+  }
+
+  /** Builds the index and the chain of free flows anew from the flows that live. */
+  private recover(): void {
+    const { words, index, bits } = this
+    index.fill(EMPTY)
+    for (let flow = this.header[HIGH] - 1; flow >= 0; flow--) {
+      const f = flow * WORDS
+      const kind = words[f + STATUS] & KEY
+      const isLive = this.isLive(flow)
+      words[f + STATUS] &= isLive ? -1 : 0
+      for (let key = f; isLive && key <= f + REPLY; key += REPLY) {
+        const hash = this.hash(words[key], words[key + DESTINATION], words[key + PORTS], kind)
+        let place = hash >>> this.shift
+        while (index[place] !== EMPTY) place = (place + 1) & this.mask
+        index[place] = (hash << bits) | ((flow << 1) + (key === f ? 1 : 2))
+      }
+      if (isLive) this.count++
+      else this.chain(flow)
+    }
+    this.header[COUNT] = this.count
+  }
+}
