@@ -49,6 +49,7 @@ static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   registerPacket(env, exports);
   registerReaper(env, exports);
   registerProcess(env, exports);
+  registerRequest(env, exports);
   return exports;
 }
 

@@ -50,5 +50,6 @@ void registerNamespace(Napi::Env env, Napi::Object exports);
 void registerPacket(Napi::Env env, Napi::Object exports);
 void registerReaper(Napi::Env env, Napi::Object exports);
 void registerProcess(Napi::Env env, Napi::Object exports);
+void registerRequest(Napi::Env env, Napi::Object exports);
 
 }  // namespace bridgeport

@@ -56,6 +56,10 @@ class Netlink {
   uint32_t sequence_ = 0;
 };
 
+// Sends one datagram of ready messages to the kernel, which acts on it before this returns; the socket, where the answers lie,
+// goes to `opened` if wanted. Returns 0 or an errno.
+int netlinkSend(int family, const void* request, size_t length, Descriptor* opened = nullptr);
+
 // The attribute of that type in `length` bytes of attributes, or null.
 const rtattr* attribute(const rtattr* first, int length, uint16_t type);
 

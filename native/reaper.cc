@@ -29,10 +29,12 @@ namespace bridgeport {
 constexpr size_t kCapacity = 1024;
 
 enum class Order : uint8_t { watch, forget };
-enum class Kind : uint8_t { interface, path, process };
+enum class Kind : uint8_t { interface, path, process, value, request };
 
 // One order on its way to the child, and one line of its table. `device` and `inode` say which file or interface was
-// meant (0: whichever has the name): a new daemon may have made one of the same name before the reaper looks.
+// meant (0: whichever has the name): a new daemon may have made one of the same name before the reaper looks. Of a value,
+// `alias` is the text that goes back into the file; of a request it is a datagram for the kernel, `device` its length and
+// `inode` the netlink family.
 struct Record {
   bool used;
   Order order;
@@ -77,6 +79,14 @@ static void removeInterface(Netlink& netlink, const Record& record) {
   Message removal(RTM_DELLINK, 0);
   removal.body<ifinfomsg>()->ifi_index = lookup.ifindex;
   netlink.exchange(removal);
+}
+
+static void restore(const Record& record) {
+  int fd = open(record.name, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  ssize_t written = write(fd, record.alias, strlen(record.alias));
+  static_cast<void>(written);  // the file's owner may be gone at this moment
+  close(fd);
 }
 
 static void obey(Record* table, const Record& order) {
@@ -133,6 +143,11 @@ static void detach(int link) {
   // A child of the process that ended, which would have forgotten it before its number could go to another.
   for (size_t index = 0; index < kCapacity; index++)
     if (table[index].used && table[index].kind == Kind::process) kill(static_cast<pid_t>(table[index].inode), SIGKILL);
+  for (size_t index = 0; index < kCapacity; index++)
+    if (table[index].used && table[index].kind == Kind::value) restore(table[index]);
+  for (size_t index = 0; index < kCapacity; index++)
+    if (table[index].used && table[index].kind == Kind::request)
+      netlinkSend(static_cast<int>(table[index].inode), table[index].alias, table[index].device);
   Netlink netlink;
   for (size_t index = 0; index < kCapacity; index++)
     if (table[index].used && table[index].kind == Kind::interface) removeInterface(netlink, table[index]);
@@ -168,16 +183,29 @@ static Napi::Value reaperStart(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+static Kind kindOf(const std::string& kind) {
+  const std::pair<const char*, Kind> names[] = {
+      {"path", Kind::path}, {"process", Kind::process}, {"value", Kind::value}, {"request", Kind::request}};
+  for (const auto& [name, value] : names)
+    if (kind == name) return value;
+  return Kind::interface;
+}
+
 static Record recordOf(const Napi::CallbackInfo& info, Order order) {
   Record record{};
   std::string name = text(info[1]), alias = text(info[2]);
   record.used = true;
   record.order = order;
-  std::string kind = text(info[0]);
-  record.kind = kind == "path" ? Kind::path : kind == "process" ? Kind::process : Kind::interface;
+  record.kind = kindOf(text(info[0]));
+  if (record.kind == Kind::request && info[2].IsTypedArray()) {
+    auto bytes = info[2].As<Napi::Uint8Array>();
+    alias.assign(reinterpret_cast<char*>(bytes.Data()), bytes.ByteLength());
+    record.device = alias.size();
+    record.inode = static_cast<uint64_t>(info[3].As<Napi::Number>().Int32Value());
+  }
   if (record.kind == Kind::interface) interfaceName(name, "send");
   // The child lives in "/".
-  if (record.kind == Kind::path && name[0] != '/') failPath(EINVAL, "send", name);
+  if ((record.kind == Kind::path || record.kind == Kind::value) && name[0] != '/') failPath(EINVAL, "send", name);
   if (name.size() >= sizeof record.name || alias.size() >= sizeof record.alias) failPath(ENAMETOOLONG, "send", name);
   memcpy(record.name, name.c_str(), name.size());
   memcpy(record.alias, alias.c_str(), alias.size());

@@ -99,7 +99,15 @@ export interface Cold {
   /** Forks the reaper; see native/reaper.cc. */
   reaperStart(): void
   reaperWatch(kind: 'interface' | 'path' | 'process', name: string, alias: string): void
-  reaperForget(kind: 'interface' | 'path' | 'process', name: string): void
+  /** Text that goes back into a file of /proc/sys. */
+  reaperWatch(kind: 'value', name: string, text: string): void
+  /** A datagram of at most 255 bytes for the kernel's netlink family; `name` tells it from others. */
+  reaperWatch(kind: 'request', name: string, datagram: Uint8Array, family: number): void
+  reaperForget(kind: 'interface' | 'path' | 'process' | 'value' | 'request', name: string): void
+  /** Sends netlink messages as one datagram and returns what answers; one of them asks for NLM_F_ACK or NLM_F_DUMP. `subject` is for the error. */
+  netlinkRequest(netns: string, family: number, request: Uint8Array, subject: string): Buffer
+  /** Rules of a loaded table of ip_tables (iptables-legacy) as the kernel lays them out, and where its FORWARD chain begins. */
+  iptablesEntries(netns: string, table: string): { entries: Buffer; forwardAt: number }
   descriptorClose(fd: number): void
   userId(name: string): number
 }
