@@ -1,29 +1,9 @@
 /** What no key can tell alone: addresses, names and interfaces of one thing against those of the others. */
 import * as address from './address.ts'
+import * as bound from './bound.ts'
+import { Claims, inside, named, type Report } from './claim.ts'
 import type { Cidr, Configuration, NetworkConfiguration, PortConfiguration } from './configuration.ts'
 import { type Problem, shown } from './problem.ts'
-
-type Report = (path: readonly PropertyKey[], text: string) => void
-
-/** `networks.lab` with the place it comes from, for a line that names two things. */
-function named(section: string, thing: { name: string; origin: string }): string {
-  const where = { file: 'of the file', runtime: 'added at run time', run: 'of a running `bridgeport run`' }[
-    thing.origin
-  ]
-  return `${section}.${thing.name} ${where}`
-}
-
-/** First of two claims on the same thing; the second is told who has it. */
-class Claims {
-  private readonly holders = new Map<string, string>()
-
-  /** The holder of `key`, or null after `holder` has become it. */
-  take(key: string, holder: string): string | null {
-    const other = this.holders.get(key)
-    if (other === undefined) this.holders.set(key, holder)
-    return other ?? null
-  }
-}
 
 const unusable = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3'].map((text) => address.cidr(text) as Cidr)
 
@@ -52,16 +32,6 @@ function subnet(network: NetworkConfiguration, earlier: NetworkConfiguration[], 
     )
 }
 
-/** An address that a host of the subnet may have; true when it is one. */
-function inside(path: readonly PropertyKey[], text: string, range: Cidr, report: Report): boolean {
-  const value = address.ipv4(text.split('/')[0]) as number
-  const [first, last] = [address.networkOf(range), address.broadcastOf(range)]
-  if (address.contains(range, value) && value !== first && value !== last) return true
-  const expected = `an address from ${address.ipv4Text(first + 1)} to ${address.ipv4Text(last - 1)}`
-  report(path, `found ${shown(text)}, expected ${expected} (the network has ${range.text})`)
-  return false
-}
-
 function gateway(network: NetworkConfiguration, addresses: Claims, report: Report): void {
   const path = ['networks', network.name]
   const { subnet, gateway, host } = network
@@ -81,6 +51,18 @@ function gateway(network: NetworkConfiguration, addresses: Claims, report: Repor
     const other = addresses.take(`${network.name} ${own}`, `the host in ${named('networks', network)}`)
     if (other !== null) report(at, `found ${shown(host.address)}, expected another address than ${other}`)
   }
+}
+
+/** `<network>-uplink` names the network's way outside, in rules and in metrics. */
+function reserved(network: NetworkConfiguration, all: Configuration, report: Report): void {
+  if (network.uplink.kind === 'none') return
+  const name = `${network.name}-uplink`
+  for (const section of ['networks', 'ports'] as const)
+    if (all[section].has(name))
+      report(
+        [section, name],
+        `found ${shown(name)}, expected another name: it is the uplink of ${named('networks', network)}`,
+      )
 }
 
 /** The namespace file, so that a name and its path are the same place. */
@@ -118,12 +100,19 @@ function port(
     )
   if (
     each.address !== null &&
-    (network.subnet === null || inside([...path, 'address'], each.address, network.subnet, report))
+    each.address !== 'dhcp' &&
+    (network.subnet === null || inside([...path, 'address'], each.address, network.subnet, report)) &&
+    network.dhcp?.static.get(each.mac ?? '') !== each.address.split('/')[0]
   ) {
     const other = addresses.take(`${network.name} ${each.address.split('/')[0]}`, named('ports', each))
     if (other !== null)
       report([...path, 'address'], `found ${shown(each.address)}, expected another address than ${other}`)
   }
+  if (each.address === 'dhcp' && network.dhcp === null)
+    report(
+      [...path, 'address'],
+      `found "dhcp", expected an address: ${named('networks', network)} hands out none`,
+    )
   if (each.mac !== null) {
     const other = macs.take(`${network.name} ${each.mac}`, named('ports', each))
     if (other !== null)
@@ -140,6 +129,8 @@ export function check(all: Configuration): Problem[] {
   networks.forEach((network, n) => {
     subnet(network, networks.slice(0, n), report)
     gateway(network, addresses, report)
+    bound.check(network, networks.slice(0, n), all, addresses, report)
+    reserved(network, all, report)
     if (network.host === null) return
     const other = interfaces.take(` ${network.host.ifname}`, `the host's of ${named('networks', network)}`)
     if (other !== null)

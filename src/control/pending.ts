@@ -16,44 +16,36 @@ function six(path: Path, value: string | undefined, expected: string): Problem[]
 
 function network(path: Path, input: NetworkInput): Problem[] {
   const result: Problem[] = []
-  const refuse = (key: keyof NetworkInput, expected: string) =>
-    result.push(pending([...path, key], input[key], expected))
-  if (input.mode !== 'host-only' && input.mode !== 'internal') refuse('mode', 'host-only or internal')
-  for (const key of ['dhcp', 'dns'] as const)
-    if (input[key] !== undefined && input[key] !== 'off') refuse(key, 'off')
-  if (input.uplink !== undefined && input.uplink !== 'none') refuse('uplink', 'none')
-  for (const key of ['domain', 'nat', 'hostAccess'] as const)
-    if (input[key] !== undefined) refuse(key, 'no such key')
-  if (input.filterBridged) refuse('filterBridged', 'false')
-  if (input.publish !== undefined && input.publish.length > 0) refuse('publish', 'an empty list')
-  return [
-    ...result,
-    ...six([...path, 'subnet'], input.subnet, 'an IPv4 subnet'),
-    ...six([...path, 'gateway'], input.gateway, 'an IPv4 address'),
-    ...six([...path, 'host', 'address'], input.host?.address, 'an IPv4 address with its prefix'),
-  ]
+  if (input.filterBridged) result.push(pending([...path, 'filterBridged'], true, 'false'))
+  const four = (keys: Path, value: string | undefined) =>
+    result.push(...six([...path, ...keys], value, 'an IPv4 address'))
+  four(['subnet'], input.subnet)
+  four(['gateway'], input.gateway)
+  four(['host', 'address'], input.host?.address)
+  const { uplink, dhcp, dns } = input
+  if (typeof uplink === 'object' && 'host' in uplink) four(['uplink', 'host', 'link'], uplink.host.link)
+  if (typeof uplink === 'object' && 'nic' in uplink) {
+    four(['uplink', 'address'], uplink.address)
+    four(['uplink', 'gateway'], uplink.gateway)
+  }
+  if (typeof dhcp === 'object')
+    for (const [mac, ip] of Object.entries(dhcp.static ?? {})) four(['dhcp', 'static', mac], ip)
+  if (typeof dns === 'object')
+    for (const [name, ip] of Object.entries(dns.names ?? {})) four(['dns', 'names', name], ip)
+  return result
 }
 
 function port(path: Path, input: PortInput): Problem[] {
   const result: Problem[] = []
-  if (
-    input.type === 'nic' ||
-    input.type === 'vhost-user' ||
-    input.type === 'stream' ||
-    input.type === 'dgram'
-  )
-    result.push(pending([...path, 'type'], input.type, 'tap, tun or qemu-tap'))
-  if (input.address === 'dhcp')
-    result.push(pending([...path, 'address'], input.address, 'an address with its prefix'))
+  if (input.type === 'vhost-user' || input.type === 'stream' || input.type === 'dgram')
+    result.push(pending([...path, 'type'], input.type, 'tap, tun, qemu-tap or nic'))
   return [...result, ...six([...path, 'address'], input.address, 'an IPv4 address with its prefix')]
 }
 
 /** Everything in a well-formed input that asks for what does not exist yet. */
-export function unavailable(
-  input: Pick<FileInput, 'conntrack' | 'rules' | 'sets' | 'networks' | 'ports'>,
-): Problem[] {
+export function unavailable(input: Pick<FileInput, 'rules' | 'sets' | 'networks' | 'ports'>): Problem[] {
   const result: Problem[] = []
-  for (const key of ['conntrack', 'rules', 'sets'] as const)
+  for (const key of ['rules', 'sets'] as const)
     if (input[key] !== undefined) result.push(pending([key], input[key], 'no such key'))
   for (const [name, each] of Object.entries(input.networks ?? {}))
     result.push(...network(['networks', name], each))

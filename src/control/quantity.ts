@@ -77,3 +77,10 @@ export function publish(text: string): Publish | null {
   if (hostPorts.last - hostPorts.first !== guestPorts.last - guestPorts.first) return null
   return { protocol: protocol as 'tcp' | 'udp', host, hostPorts, guest, guestPorts }
 }
+
+/** A published port in the form that it is written in. */
+export function publishText({ protocol, host, hostPorts, guest, guestPorts }: Publish): string {
+  const range = ({ first, last }: { first: number; last: number }) =>
+    first === last ? first : `${first}-${last}`
+  return `${protocol}:${host}:${range(hostPorts)}-${guest}:${range(guestPorts)}`
+}

@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto'
 import * as address from './address.ts'
 import type { Configuration, NetworkConfiguration, PortConfiguration } from './configuration.ts'
 import { gateway, leadsOutside } from './gateway.ts'
-import type { Problem } from './problem.ts'
+import { misfits } from './mode.ts'
+import { type Problem, shown } from './problem.ts'
 import { duration, listen, rate } from './quantity.ts'
 import type { FileInput, NetworkInput, PortInput } from './schema.ts'
 
@@ -118,6 +119,7 @@ function port(
 export function incomplete(parts: Parts): Problem[] {
   const result: Problem[] = []
   for (const [name, { input }] of parts.networks) {
+    result.push(...misfits(name, input))
     if ((input.mode !== 'host-only' && !leadsOutside(input.mode)) || input.subnet !== undefined) continue
     result.push({
       path: ['networks', name, 'subnet'],
@@ -135,6 +137,11 @@ export function incomplete(parts: Parts): Problem[] {
       result.push({
         path: [...path, 'mac'],
         text: 'found nothing, expected the MAC that guard lets it send with',
+      })
+    if (input.type !== 'tap' && input.type !== 'tun' && input.address !== undefined)
+      result.push({
+        path: [...path, 'address'],
+        text: `found ${shown(input.address)}, expected no such key: what is behind a ${input.type} port has its own stack`,
       })
     if (input.type !== 'tap' && input.type !== 'tun' && input.type !== 'qemu-tap') continue
     const named = input.ifname !== undefined || (input.type !== 'qemu-tap' && input.netns !== undefined)
