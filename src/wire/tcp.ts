@@ -9,11 +9,24 @@
 export const HEADER_LENGTH = 20
 export const CHECKSUM_AT = 16
 export const FIN = 0x01
+export const SYN = 0x02
+export const RST = 0x04
 export const PSH = 0x08
+export const ACK = 0x10
+export const URG = 0x20
 export const CWR = 0x80
 
 export function sequence(view: DataView, at: number): number {
   return view.getInt32(at + 4)
+}
+
+export function acknowledgment(view: DataView, at: number): number {
+  return view.getInt32(at + 8)
+}
+
+/** As it stands there, not scaled. */
+export function window(view: DataView, at: number): number {
+  return view.getUint16(at + 14)
 }
 
 /** Header length in bytes. */
