@@ -1,0 +1,173 @@
+/**
+ * The host's side of the uplink `host`: the host forwards between the links to the switch and its own way outside, and translates what
+ * comes from the switch. Everything is declared at once and made so; somebody who takes a part of it away (a firewall that is
+ * loaded anew, an interface that comes late) finds it made again within two seconds.
+ */
+import { join } from 'node:path'
+import { type NativeError, native } from '../memory/native.ts'
+import { Forwarding } from './forwarding.ts'
+import { NETFILTER } from './netlink.ts'
+import * as nftables from './nftables.ts'
+import * as route from './route.ts'
+
+/** The host's end of a link. */
+export interface HostLink {
+  /** its interface, which exists */
+  ifname: string
+  /** sources that the host translates to its own address; empty: it leaves them alone */
+  sources: route.Prefix[]
+  /** networks behind the link that the host reaches untranslated */
+  routes: route.Route[]
+}
+
+/** How often the host is looked at again, in milliseconds. */
+const REFRESH_MS = 2000
+
+function keyOf(ifname: string, { subnet, via }: route.Route): string {
+  return `${ifname} ${subnet.address}/${subnet.prefix} ${via}`
+}
+
+export class HostSide {
+  private readonly instance: string
+  private readonly forwarding: Forwarding
+  private readonly warn: (text: string) => void
+  private links: HostLink[] = []
+  private readonly routes = new Map<string, { ifname: string; route: route.Route }>()
+  /** what the chain translates, as text; '' where there is no chain */
+  private translated = ''
+  private complaint = ''
+  private timer: NodeJS.Timeout | null = null
+
+  /** `state` is the folder for what a restart may have to repair; `warn` is told what goes wrong later. */
+  constructor(instance: string, state: string, warn: (text: string) => void) {
+    this.instance = instance
+    this.forwarding = new Forwarding(join(state, 'uplink.json'))
+    this.warn = warn
+  }
+
+  /** Takes back what a killed switch of the same instance left. Call before `set`. */
+  repair(): void {
+    this.forwarding.repair()
+    nftables.remove(this.instance)
+  }
+
+  /** Makes the host what exactly these links need; throws a NativeError and leaves it as it was. */
+  set(links: HostLink[]): void {
+    const before = this.links
+    try {
+      this.apply(links)
+    } catch (error) {
+      this.retreat(before)
+      throw error
+    }
+    if (links.length > 0) this.timer ??= setInterval(() => this.refresh(), REFRESH_MS).unref()
+    else this.rest()
+  }
+
+  /** Back to what was there before a change that failed; what fails here too is told, the first error counts. */
+  private retreat(before: HostLink[]): void {
+    try {
+      this.apply(before)
+    } catch (error) {
+      this.warn((error as Error).message)
+    }
+  }
+
+  private apply(links: HostLink[]): void {
+    this.links = links
+    this.translate(links)
+    this.lead(links)
+    const through = links.length > 0 ? route.egresses() : []
+    const again = this.forwarding.set(
+      links.map(({ ifname }) => ifname),
+      through,
+    )
+    if (again.length > 0)
+      this.warn(
+        `somebody had turned off the forwarding of ${again.join(', ')}, which the uplink needs; it is on again`,
+      )
+  }
+
+  /** The chain of sources to translate. */
+  private translate(links: HostLink[]): void {
+    const ranges = links
+      .flatMap(({ sources }) => sources)
+      .map(({ address, prefix }) => {
+        const mask = prefix === 0 ? 0 : -1 << (32 - prefix)
+        const first = address & mask
+        return { first, end: ((first >>> 0) + 2 ** (32 - prefix)) | 0 }
+      })
+    const text = JSON.stringify(ranges)
+    if (ranges.length > 0 && text === this.translated && nftables.exists(this.instance)) return
+    if (ranges.length > 0) {
+      this.watch()
+      nftables.masquerade(this.instance, ranges)
+      this.translated = text
+    } else if (this.translated !== '') {
+      nftables.remove(this.instance)
+      this.forget()
+      this.translated = ''
+    }
+  }
+
+  private watch(): void {
+    const { own, table } = nftables.removal(this.instance)
+    native.reaperWatch('request', 'chain', own, NETFILTER)
+    native.reaperWatch('request', 'table', table, NETFILTER)
+  }
+
+  private forget(): void {
+    native.reaperForget('request', 'chain')
+    native.reaperForget('request', 'table')
+  }
+
+  /** The host's routes into routed networks. */
+  private lead(links: HostLink[]): void {
+    const wanted = new Map(
+      links.flatMap(({ ifname, routes }) =>
+        routes.map((each) => [keyOf(ifname, each), { ifname, route: each }] as const),
+      ),
+    )
+    for (const [key, { ifname, route: each }] of [...this.routes]) {
+      if (wanted.has(key)) continue
+      this.routes.delete(key)
+      route.remove(ifname, each)
+    }
+    for (const [key, each] of wanted) {
+      try {
+        route.add(each.ifname, each.route)
+      } catch (error) {
+        // Ours from before; an interface that is down for a moment has no routes, and gets them again.
+        if (!this.routes.has(key)) throw error
+      }
+      this.routes.set(key, each)
+    }
+  }
+
+  /** Looks at the host again. */
+  private refresh(): void {
+    try {
+      this.apply(this.links)
+      this.complaint = ''
+    } catch (error) {
+      const { message } = error as NativeError
+      if (message !== this.complaint) this.warn(`the host's side of the uplink: ${message}`)
+      this.complaint = message
+    }
+  }
+
+  private rest(): void {
+    if (this.timer) clearInterval(this.timer)
+    this.timer = null
+  }
+
+  /** Gives the host back as it was. */
+  close(): void {
+    this.rest()
+    try {
+      this.apply([])
+    } catch (error) {
+      this.warn(`the host's side of the uplink was not put back: ${(error as Error).message}`)
+    }
+  }
+}
