@@ -6,7 +6,7 @@ import type { Configuration } from './configuration.ts'
 import { Refusal } from './refusal.ts'
 
 /** The host's IPv4 routes: proc_net(5), addresses in the kernel's byte order. */
-export function routes(): { ifname: string; range: Cidr }[] {
+function routes(): { ifname: string; range: Cidr }[] {
   const swap = (hex: string) => Number.parseInt((hex.match(/../g) as string[]).reverse().join(''), 16) | 0
   const lines = readFileSync('/proc/net/route', 'utf8').trim().split('\n').slice(1)
   return lines.flatMap((line) => {

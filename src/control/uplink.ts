@@ -2,8 +2,8 @@
 
 import type { Failure } from '../port/device.ts'
 import { addresses } from '../port/host.ts'
+import { destinations, type Prefix } from '../port/route.ts'
 import { type Cidr, cidr, ipv4Text, overlap } from './address.ts'
-import { routes } from './host.ts'
 import { Refusal } from './refusal.ts'
 
 /** RFC 6598: addresses for links of a carrier, which no LAN of a customer has. */
@@ -11,9 +11,9 @@ const SPACE = cidr('100.64.0.0/10') as Cidr
 const LINK_PREFIX = 30
 
 /** The first /30 of 100.64.0.0/10 that overlaps neither `taken` nor an address or a route of the host; throws a Refusal if there is none. */
-export function chooseLink(taken: Cidr[]): Cidr {
+export function chooseLink(taken: Prefix[]): Cidr {
   const hosts = addresses().map(({ address }) => cidr(`${address}/32`) as Cidr)
-  const busy = [...taken, ...hosts, ...routes().map(({ range }) => range)]
+  const busy: Cidr[] = [...taken, ...hosts, ...destinations()].map((each) => ({ text: '', ...each }))
   const count = 2 ** (LINK_PREFIX - SPACE.prefix)
   for (let index = 0; index < count; index++) {
     const link = cidr(`${ipv4Text(SPACE.address + index * 4)}/${LINK_PREFIX}`) as Cidr

@@ -44,21 +44,36 @@ function outputs(found: Map<number, Buffer>): number[] {
   return result
 }
 
+/** A unicast route of any table. */
+interface Entry extends Prefix {
+  /** interface indices */
+  through: number[]
+}
+
+function dump(): Entry[] {
+  const fixed = Buffer.alloc(FIXED_LENGTH)
+  fixed[0] = AF_INET
+  return request(ROUTE, message(RTM_GETROUTE, DUMP, 1, fixed), 'routes')
+    .filter(({ type, body }) => type === RTM_NEWROUTE && body[7] === UNICAST)
+    .map(({ body }) => {
+      const found = attributes(body.subarray(FIXED_LENGTH))
+      return { address: found.get(RTA_DST)?.readInt32BE(0) ?? 0, prefix: body[1], through: outputs(found) }
+    })
+}
+
+/** Where the host has routes to, in every table, its default routes left out. */
+export function destinations(): Prefix[] {
+  return dump().filter(({ prefix }) => prefix > 0)
+}
+
 /**
  * Interfaces by which the host reaches the outside: those of its default routes in every table, or, on a host without one, of all its
  * routes. Interfaces of switches are not among them.
  */
 export function egresses(): { ifname: string; ifindex: number }[] {
-  const fixed = Buffer.alloc(FIXED_LENGTH)
-  fixed[0] = AF_INET
-  const routes = request(ROUTE, message(RTM_GETROUTE, DUMP, 1, fixed), 'routes')
-    .filter(({ type, body }) => type === RTM_NEWROUTE && body[7] === UNICAST)
-    .map(({ body }) => ({
-      isDefault: body[1] === 0,
-      through: outputs(attributes(body.subarray(FIXED_LENGTH))),
-    }))
-  const leading = routes.some(({ isDefault }) => isDefault)
-    ? routes.filter(({ isDefault }) => isDefault)
+  const routes = dump()
+  const leading = routes.some(({ prefix }) => prefix === 0)
+    ? routes.filter(({ prefix }) => prefix === 0)
     : routes
   const wanted = new Set(leading.flatMap(({ through }) => through))
   return native
