@@ -17,6 +17,9 @@ export const RELATED = 2
 export const INVALID = 3
 export const UNTRACKED = 4
 
+/** What a part of the gateway says of a packet that it is done with and that is no drop: answered, kept, copied. */
+export const TAKEN = -2
+
 export class Packet {
   /** position in the burst, -1 for a packet that is in none */
   position = -1
@@ -30,6 +33,8 @@ export class Packet {
   end = 0
   /** flags and GSO type of the vnet header as one number, as in the burst's column */
   work = 0
+  /** length of the largest fragment that it came in, 0 if it came whole; it leaves in pieces no larger */
+  largest = 0
   source = 0
   destination = 0
   protocol = 0
@@ -74,6 +79,7 @@ export class Packet {
     this.at = at
     this.length = length
     this.work = work
+    this.largest = 0
     this.network = at + ethernet.HEADER_LENGTH
   }
 }
