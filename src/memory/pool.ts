@@ -89,6 +89,11 @@ export class Pool {
     return this.base + frame * STRIDE
   }
 
+  /** Notes the port that a frame came from, for whoever gets it. */
+  noteIngress(frame: number, port: number): void {
+    this.i32[(this.notesAt(frame) >> 2) + NOTE_INGRESS] = port
+  }
+
   /** Offset in bytes of a frame's notes. */
   notesAt(frame: number): number {
     return this.at + frame * STRIDE

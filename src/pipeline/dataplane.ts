@@ -1,9 +1,10 @@
-// Hot: the wiring. One burst from a queue: receive → parse → bridge → deliver → transmit.
+// Hot: the wiring. One burst from a queue: receive → parse → bridge → gateway → deliver → transmit.
 /**
  * The way of a frame, in one file. A worker owns the queues that the program gives it and bridges the networks that are its own; a
- * frame for a network or a queue of another worker crosses by ring. Everything runs to completion: when `service` returns, the
+ * frame for a network or a queue of another worker crosses by ring; what is for a gateway goes through it on the way. Everything runs to completion: when `service` returns, the
  * burst's frames are back in the pool.
  */
+import type { Gateway } from '../gateway/gateway.ts'
 import type { Arena } from '../memory/arena.ts'
 import { BURST } from '../memory/block.ts'
 import {
@@ -37,13 +38,15 @@ export class Dataplane {
   readonly ports: Port[]
   readonly networks: Network[] = []
   readonly none: Port
+  /** on the worker that runs it, once a network has one */
+  gateway: Gateway | null = null
   private readonly pool: Pool
   private readonly counters: Float64Array
   private readonly burst: Burst
-  private readonly crossing: Crossing
+  readonly crossing: Crossing
   private readonly parse: Parse
   private readonly bridge: Bridge
-  private readonly deliver: Deliver
+  readonly deliver: Deliver
   private readonly worker: number
   private swept = 0
 
@@ -80,6 +83,7 @@ export class Dataplane {
   /** The time of everything that follows: milliseconds, wrapping. */
   tick(now: number): void {
     this.bridge.now = now
+    if (this.gateway !== null) this.gateway.tick(now)
     const passed = (now - this.swept) | 0
     if (passed < SWEEP_MS && passed >= 0) return
     this.swept = now
@@ -103,7 +107,9 @@ export class Dataplane {
     this.account(port, count, this.parse.run(burst, port))
     if (port.network.worker === this.worker) {
       this.bridge.run(burst, 0, count, port)
+      if (this.gateway !== null && !port.local) this.gateway.run(burst, 0, count, port)
       this.deliver.run(burst)
+      if (this.gateway !== null) this.gateway.flush()
     } else {
       this.pass(burst, port)
     }
@@ -144,6 +150,7 @@ export class Dataplane {
       total += burst.count
       this.decide(burst)
       this.deliver.run(burst)
+      if (this.gateway !== null) this.gateway.flush()
       this.crossing.release(burst)
     }
     return total
@@ -156,7 +163,10 @@ export class Dataplane {
       let to = from + 1
       while (to < burst.count && burst.ingress[to] === index) to++
       const port = this.ports[index]
-      if (port.network.worker === this.worker) this.bridge.run(burst, from, to, port)
+      if (port.network.worker === this.worker) {
+        this.bridge.run(burst, from, to, port)
+        if (this.gateway !== null && !port.local) this.gateway.run(burst, from, to, port)
+      }
       for (let i = from; i < to; i++) {
         // The port went, or its network changed hands, while the frame was under way.
         if (burst.verdict[i] !== UNDECIDED) continue

@@ -13,6 +13,8 @@ export interface Layout {
   pollAt: number
   burstAt: number
   segmentAt: number
+  /** the gateway's own frames */
+  outboxAt: number
   /** one block a port */
   portBlocksAt: number
   stackAt: number
@@ -26,14 +28,15 @@ function homeCapacity(framesPerWorker: number): number {
 }
 
 export function worker(arena: Arena, index: number, framesPerWorker: number): Layout {
-  const length = poll.LENGTH + (2 + PORT_COUNT_MAX) * BLOCK_LENGTH + framesPerWorker * 4
+  const length = poll.LENGTH + (3 + PORT_COUNT_MAX) * BLOCK_LENGTH + framesPerWorker * 4
   const { at } = arena.allocate(`worker/${index}`, length)
   const burstAt = at + poll.LENGTH
-  const portBlocksAt = burstAt + 2 * BLOCK_LENGTH
+  const portBlocksAt = burstAt + 3 * BLOCK_LENGTH
   return {
     pollAt: at,
     burstAt,
     segmentAt: burstAt + BLOCK_LENGTH,
+    outboxAt: burstAt + 2 * BLOCK_LENGTH,
     portBlocksAt,
     stackAt: portBlocksAt + PORT_COUNT_MAX * BLOCK_LENGTH,
   }

@@ -1,4 +1,5 @@
 /** A network as a worker sees it: its members and, in the worker that owns it, its forwarding table. */
+import type { Link } from '../gateway/link.ts'
 import type { MacTable } from '../table/mac.ts'
 import type { Port } from './port.ts'
 
@@ -11,6 +12,8 @@ export class Network {
   macs: MacTable
   /** who gets a flooded frame */
   members: Port[] = []
+  /** the gateway's interface, null where the network has none */
+  link: Link | null = null
   /** one of the members is isolated */
   isolation = false
 

@@ -32,6 +32,20 @@ export function sourceLow(view: DataView, at: number): number {
   return view.getInt32(at + 8)
 }
 
+export function setDestination(view: DataView, at: number, high: number, low: number): void {
+  view.setUint16(at, high)
+  view.setInt32(at + 2, low)
+}
+
+export function setSource(view: DataView, at: number, high: number, low: number): void {
+  view.setUint16(at + 6, high)
+  view.setInt32(at + 8, low)
+}
+
+export function setType(view: DataView, at: number, type: number): void {
+  view.setUint16(at + 12, type)
+}
+
 export function type(view: DataView, at: number): number {
   return view.getUint16(at + 12)
 }
