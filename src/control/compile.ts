@@ -10,12 +10,16 @@ import { OFFLOAD_ALL } from '../port/port.ts'
 import * as table from '../table/mac.ts'
 import * as mac from '../wire/mac.ts'
 import { cidr, ipv4 } from './address.ts'
-import type { NetworkConfiguration } from './configuration.ts'
+import type { Ground } from './ground.ts'
+import { link } from './link.ts'
 import { type Member, mtuOf } from './member.ts'
+import type { Site } from './wiring.ts'
+
+/** Gateways and everything that they serve belong to one worker: every table has one writer. */
+export const GATEWAY_WORKER = 0
 
 /** A network and its table in the arena. */
-export interface Net {
-  configuration: NetworkConfiguration
+export interface Net extends Site {
   index: number
   worker: number
   macsAt: number
@@ -33,31 +37,37 @@ export function program(
   members: Map<string, Member>,
   statics: Static[],
   workers: number,
+  ground: Ground,
 ): Program {
-  const networks = [...nets.values()].map((net) => network(net, members, statics))
+  const networks = [...nets.values()].map((net) => ({
+    ...network(net, members, statics),
+    link: link(net, nets, members, ground),
+  }))
   const ports = [...members.values()].map((member) => port(member, nets.get(member.spec.network)!, workers))
-  return { networks, ports, gateway: null }
+  const { memory, timeouts, redirects } = ground
+  return { networks, ports, gateway: { ...memory, timeouts, redirects } }
 }
 
-function network(net: Net, members: Map<string, Member>, statics: Static[]): NetworkProgram {
-  const { configuration, index, worker, macsAt } = net
+function network(net: Net, members: Map<string, Member>, statics: Static[]): Omit<NetworkProgram, 'link'> {
+  const { configuration, index, worker, macsAt, macCapacity, name } = net
   const fixed: FixedMac[] = []
   const add = (text: string, member: Member | undefined, kind: number) => {
     const parsed = mac.parse(text)
     if (parsed && member) fixed.push({ ...parsed, port: member.index, kind })
   }
   for (const member of members.values()) {
-    if (member.spec.network === configuration.name && member.spec.type === 'host')
-      add(member.spec.mac!, member, table.HOST)
+    const { spec } = member
+    if (spec.network !== name || spec.mac === null) continue
+    if (spec.type === 'local') add(spec.mac, member, table.GATEWAY)
+    else if (spec.type === 'host' || spec.hidden) add(spec.mac, member, table.HOST)
   }
   for (const entry of statics) {
     const member = members.get(entry.port)
     // The port may have moved to another network since; there the entry would be a hole between the two.
-    if (entry.network === configuration.name && member?.spec.network === configuration.name)
-      add(entry.mac, member, table.STATIC)
+    if (entry.network === name && member?.spec.network === name) add(entry.mac, member, table.STATIC)
   }
-  const { capacity, ageingMs } = configuration.macTable
-  return { link: null, index, worker, mtu: configuration.mtu, macsAt, macCapacity: capacity, ageingMs, fixed }
+  const { ageingMs } = configuration.macTable
+  return { index, worker, mtu: configuration.mtu, macsAt, macCapacity, ageingMs, fixed }
 }
 
 function port(member: Member, net: Net, workers: number): PortProgram {
@@ -69,15 +79,15 @@ function port(member: Member, net: Net, workers: number): PortProgram {
     incarnation,
     network: net.index,
     mtu: mtuOf(spec),
-    offloads: device ? device.offloads : spec.offload ? OFFLOAD_ALL : 0,
+    offloads: device ? device.offloads : spec.type === 'memory' && spec.offload ? OFFLOAD_ALL : 0,
     isolated: spec.isolated,
     gateway: spec.holdsGateway,
-    local: false,
+    local: spec.type === 'local',
     guard: guard(member),
     macLimit: spec.macLimit,
     floodLimit: spec.floodLimit,
     queues: kinds.map((fd, q) => ({
-      worker: (index + q) % workers,
+      worker: spec.hidden ? GATEWAY_WORKER : (index + q) % workers,
       kind: device ? device.kind : MEMORY,
       fd,
       memoryAt,
@@ -90,7 +100,7 @@ function guard(member: Member): PortProgram['guard'] {
   const { spec } = member
   if (!spec.guard) return null
   const own = spec.mac ? mac.parse(spec.mac) : null
-  const address = spec.address ? cidr(spec.address) : null
+  const address = cidr(spec.address ?? '')
   // Without a known MAC nothing is its own: the zero address is dropped as a bad source anyway.
   return { high: own?.high ?? 0, low: own?.low ?? 0, addresses: address ? [address.address] : [] }
 }

@@ -1,4 +1,5 @@
 /** Listings of a running switch: read from the plant, the arena and the kernel; nobody is stopped for them. */
+import { GUESTS } from '../pipeline/program.ts'
 import * as device from '../port/device.ts'
 import { DYNAMIC } from '../table/mac.ts'
 import { list, type MacEntry } from '../table/snapshot.ts'
@@ -19,13 +20,14 @@ function monotonicMs(): number {
 }
 
 function entries(plant: Plant, net: Net): MacEntry[] {
-  const { capacity, ageingMs } = net.configuration.macTable
-  return list(plant.arena, net.macsAt, capacity, monotonicMs(), ageingMs)
+  const { ageingMs } = net.configuration.macTable
+  return list(plant.arena, net.macsAt, net.macCapacity, monotonicMs(), ageingMs)
 }
 
 export function networks(plant: Plant): NetworkRow[] {
-  const members = [...plant.members.values()]
-  return [...plant.nets.values()].map((net) => {
+  const members = [...plant.members.values()].filter(({ spec }) => !spec.hidden)
+  const nets = [...plant.nets.values()].filter(({ role }) => role === GUESTS)
+  return nets.map((net) => {
     const { name, mode, subnet, gateway, mtu, isolated, macTable, host, origin } = net.configuration
     return {
       name,
@@ -45,7 +47,8 @@ export function networks(plant: Plant): NetworkRow[] {
 }
 
 export function ports(plant: Plant): PortRow[] {
-  return [...plant.members.values()].map((member) => {
+  const members = [...plant.members.values()].filter(({ spec }) => !spec.hidden)
+  return members.map((member) => {
     const { spec, index } = member
     const offloads = OFFLOAD_NAMES.filter((_, bit) => ((member.device?.offloads ?? 0) >> bit) & 1)
     const { name, network, type, ifname, netns, mac, address, queues, isolated, guard, origin } = spec
@@ -68,10 +71,11 @@ function look(member: Member): { state: Member['state']; reason: string } {
 
 export function macs(plant: Plant): MacRow[] {
   const names = new Map([...plant.members.values()].map((member) => [member.index, member.spec.name]))
-  return [...plant.nets.values()].flatMap((net) =>
+  const nets = [...plant.nets.values()].filter(({ role }) => role === GUESTS)
+  return nets.flatMap((net) =>
     entries(plant, net).map((entry) => ({
       mac: mac.print(entry.high, entry.low),
-      network: net.configuration.name,
+      network: net.name,
       port: names.get(entry.port) ?? '',
       kind: KINDS[entry.kind],
       ageSeconds: entry.kind === DYNAMIC ? entry.ageMs / 1000 : 0,

@@ -7,11 +7,16 @@ import { Refusal } from './refusal.ts'
 
 /** What a port is made of, the host's interface of a network included. */
 export interface Spec extends Omit<PortConfiguration, 'type' | 'origin'> {
-  type: PortConfiguration['type'] | 'host'
+  /** host: its interface of a network; local: stands for the gateway, served by the control thread */
+  type: PortConfiguration['type'] | 'host' | 'local'
   origin: string
   /** it holds the network's gateway address */
   holdsGateway: boolean
   networkMtu: number
+  /** part of a gateway: in no listing */
+  hidden: boolean
+  /** the host must not route what enters by it */
+  confined: boolean
 }
 
 export interface Member {
@@ -49,6 +54,8 @@ export function hostSpec(network: NetworkConfiguration): Spec | null {
     origin: network.origin,
     holdsGateway: network.mode === 'host-only',
     networkMtu: network.mtu,
+    hidden: false,
+    confined: network.mode !== 'bridged',
   }
 }
 
@@ -58,6 +65,8 @@ export function portSpec(port: PortConfiguration, network: NetworkConfiguration)
     isolated: port.isolated || network.isolated,
     holdsGateway: false,
     networkMtu: network.mtu,
+    hidden: false,
+    confined: false,
   }
 }
 
@@ -73,7 +82,8 @@ export function deviceKey(spec: Spec): string {
 
 /** Two ports cannot have an interface of the same name in the same namespace. */
 export function placeOf(spec: Spec): string {
-  return spec.type === 'memory' ? `memory ${spec.name}` : `${device.namespacePath(spec.netns)} ${spec.ifname}`
+  const { type, name, netns, ifname } = spec
+  return type === 'memory' || type === 'local' ? `memory ${name}` : `${device.namespacePath(netns)} ${ifname}`
 }
 
 /** Opens the device of a port; throws a Refusal that says what the kernel did not allow and what to do. */
@@ -93,7 +103,7 @@ export function openDevice(spec: Spec, instance: string): device.Device {
       owner: device.userId(spec.owner),
       alias: `bridgeport:${instance}:${spec.name}`,
     })
-    if (spec.type === 'host') shut(spec, opened)
+    if (spec.confined) shut(spec, opened)
     return opened
   } catch (error) {
     if (error instanceof Refusal) throw error
@@ -101,7 +111,7 @@ export function openDevice(spec: Spec, instance: string): device.Device {
   }
 }
 
-/** Neither host-only nor internal leads outside, also on a host that routes for others. */
+/** No network leads outside over its interface on the host, also on a host that routes for others. */
 function shut(spec: Spec, opened: device.Device): void {
   try {
     confine(spec.ifname)

@@ -4,16 +4,19 @@
  */
 import type { Arena } from '../memory/arena.ts'
 import { PORT_COUNT_MAX } from '../memory/counters.ts'
-import type { Program } from '../pipeline/program.ts'
+import { GUESTS, type Program } from '../pipeline/program.ts'
 import * as device from '../port/device.ts'
 import * as memory from '../port/memory.ts'
 import * as table from '../table/mac.ts'
 import * as compile from './compile.ts'
 import type { Configuration } from './configuration.ts'
+import { hasLink } from './gateway.ts'
+import { Ground } from './ground.ts'
 import { deviceKey, hostSpec, type Member, mtuOf, openDevice, portSpec, type Spec } from './member.ts'
 import { Refusal } from './refusal.ts'
 import { Totaliser } from './rows.ts'
 import { Statics } from './statics.ts'
+import { hiddenSpecs, sites } from './wiring.ts'
 
 /** What a change does to the ports. */
 export interface Difference {
@@ -30,14 +33,16 @@ export class Plant {
   readonly nets = new Map<string, compile.Net>()
   readonly members = new Map<string, Member>()
   readonly statics: Statics
+  readonly ground: Ground
   private numbers = 0
 
-  constructor(arena: Arena, instance: string, workers: number) {
+  constructor(arena: Arena, instance: string, workers: number, flowCapacity: number) {
     this.arena = arena
     this.instance = instance
     this.workers = workers
     this.totals = new Totaliser(arena, workers)
     this.statics = new Statics(this.nets, this.members)
+    this.ground = new Ground(arena, flowCapacity)
   }
 
   /** A number that was never used before: ports and tables are told apart by it. */
@@ -46,15 +51,18 @@ export class Plant {
   }
 
   program(): Program {
-    return compile.program(this.nets, this.members, this.statics.list, this.workers)
+    return compile.program(this.nets, this.members, this.statics.list, this.workers, this.ground)
   }
 
   /** Which ports `next` keeps, adds and removes; throws a Refusal for what cannot be. */
   compare(next: Configuration): Difference {
     const wanted = new Map<string, Spec>()
+    this.ground.settle(next)
     for (const network of next.networks.values()) {
       const host = hostSpec(network)
       if (host) wanted.set(host.name, host)
+      const link = this.ground.link(network.name)
+      for (const spec of hiddenSpecs(network, link)) wanted.set(spec.name, spec)
     }
     for (const port of next.ports.values()) {
       if (wanted.has(port.name)) {
@@ -91,16 +99,18 @@ export class Plant {
 
   /** Adds tables of new networks; those that stay keep theirs unless the capacity changed. */
   layNetworks(next: Configuration): void {
-    for (const configuration of next.networks.values()) {
-      const present = this.nets.get(configuration.name)
-      const { capacity } = configuration.macTable
-      if (present && present.configuration.macTable.capacity === capacity) {
-        this.nets.set(configuration.name, { ...present, configuration })
+    for (const site of [...next.networks.values()].flatMap(sites)) {
+      const { name, role, configuration, macCapacity } = site
+      const present = this.nets.get(name)
+      const isGateway = role !== GUESTS || hasLink(configuration)
+      const worker = isGateway ? compile.GATEWAY_WORKER : (present?.index ?? this.numbers + 1) % this.workers
+      if (present?.macCapacity === macCapacity && present.role === role && present.worker === worker) {
+        this.nets.set(name, { ...present, configuration })
         continue
       }
       const index = this.number()
-      const macsAt = this.arena.allocate(`mac/${index}`, table.lengthOf(capacity)).at
-      this.nets.set(configuration.name, { configuration, index, worker: index % this.workers, macsAt })
+      const macsAt = this.arena.allocate(`mac/${index}`, table.lengthOf(macCapacity)).at
+      this.nets.set(name, { ...site, index, worker: isGateway ? worker : index % this.workers, macsAt })
     }
   }
 
@@ -115,8 +125,9 @@ export class Plant {
     while (taken.has(index)) index++
     const incarnation = this.number()
     const member: Member = { spec, index, incarnation, device: null, memoryAt: -1, state: 'up', reason: '' }
-    if (spec.type === 'memory') {
-      member.memoryAt = this.arena.allocate(`memory/${incarnation}`, memory.FULL.length).at
+    if (spec.type === 'memory' || spec.type === 'local') {
+      const { length } = spec.type === 'local' ? memory.LOCAL : memory.FULL
+      member.memoryAt = this.arena.allocate(`memory/${incarnation}`, length).at
     } else if (device.exists(device.namespacePath(spec.netns))) {
       member.device = openDevice(spec, this.instance)
     } else {

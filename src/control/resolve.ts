@@ -1,5 +1,4 @@
 /** From what was written to what is meant: defaults filled in, every value in its own type. The form is checked before. */
-import { createHash } from 'node:crypto'
 import * as address from './address.ts'
 import type { Configuration, NetworkConfiguration, PortConfiguration } from './configuration.ts'
 import { gateway, leadsOutside } from './gateway.ts'
@@ -7,6 +6,7 @@ import { misfits } from './mode.ts'
 import { type Problem, shown } from './problem.ts'
 import { duration, listen, rate } from './quantity.ts'
 import type { FileInput, NetworkInput, PortInput } from './schema.ts'
+import { hostIfname } from './wiring.ts'
 
 export const SOCKET = '/run/bridgeport/bridgeport.sock'
 export const HTTP = '127.0.0.1:9477'
@@ -33,13 +33,6 @@ export interface Parts {
   ports: Map<string, PortEntry>
   /** the switch runs inside a program, which may have memory ports */
   embedded?: boolean
-}
-
-/** `bp-<name>`; a long name keeps its beginning and four digits of its hash, so that two long names differ. */
-function hostIfname(name: string): string {
-  const plain = `bp-${name}`
-  if (plain.length <= IFNAME_LENGTH) return plain
-  return `bp-${name.slice(0, 8)}${createHash('sha256').update(name).digest('hex').slice(0, 4)}`
 }
 
 function network(name: string, { input, origin }: NetworkEntry): NetworkConfiguration {

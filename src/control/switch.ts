@@ -10,14 +10,18 @@ import { STRIDE } from '../memory/pool.ts'
 import * as device from '../port/device.ts'
 import { MemoryPort } from '../port/embed.ts'
 import * as reaper from '../port/reaper.ts'
+import { HostSide } from '../port/uplink.ts'
 import type { Net } from './compile.ts'
 import type { Configuration } from './configuration.ts'
 import { Crew, framesPerWorker } from './crew.ts'
+import * as ground from './ground.ts'
 import * as listing from './listing.ts'
 import { type Member, placeOf } from './member.ts'
 import { Plant } from './plant.ts'
 import { Refusal } from './refusal.ts'
 import type { MacRow, NetworkRow, PortRow, WorkerRow } from './rows.ts'
+import { explain } from './uplink.ts'
+import { sites } from './wiring.ts'
 
 /** Room in the arena beside the pool: counters, rings and, mostly, tables; untouched pages cost nothing. */
 const TABLES_LENGTH = 768 * 2 ** 20
@@ -40,13 +44,15 @@ export class Switch extends EventEmitter<Events> {
   private readonly plant: Plant
   private readonly crew: Crew
   private readonly log: Log
+  private readonly host: HostSide
   private readonly memories = new Map<number, MemoryPort>()
   private timer: NodeJS.Timeout | null = null
   private turn: Promise<unknown> = Promise.resolve()
   private closed = false
 
-  private constructor(plant: Plant, crew: Crew, log: Log) {
+  private constructor(plant: Plant, crew: Crew, host: HostSide, log: Log) {
     super()
+    this.host = host
     this.plant = plant
     this.crew = crew
     this.log = log
@@ -62,11 +68,15 @@ export class Switch extends EventEmitter<Events> {
     const left = device.reclaim(instance)
     if (left.length > 0) log.warn({ interfaces: left }, 'removed what a killed switch left')
     const { workers } = configuration
-    const pool = workers * framesPerWorker(workers) * STRIDE
-    const arena = Arena.create(Math.min(LENGTH_MAX, pool + TABLES_LENGTH))
+    const { capacity } = configuration.conntrack
+    const rest = workers * framesPerWorker(workers) * STRIDE + TABLES_LENGTH
+    ground.fit(capacity, rest)
+    const arena = Arena.create(Math.min(LENGTH_MAX, rest + ground.lengthOf(capacity)))
     const crew = await Crew.start(arena, workers)
-    const started = new Switch(new Plant(arena, instance, workers), crew, log)
+    const host = new HostSide(instance, configuration.state, (text) => log.warn({}, text))
+    const started = new Switch(new Plant(arena, instance, workers, capacity), crew, host, log)
     try {
+      host.repair()
       await started.change(configuration, true)
     } catch (error) {
       await started.close()
@@ -113,12 +123,15 @@ export class Switch extends EventEmitter<Events> {
         for (const member of first) closed.push(plant.shut(member))
       }
       for (const spec of fresh) opened.push(plant.admit(spec))
+      this.open(next)
     } catch (error) {
       await this.revert(before, opened, closed)
       throw error
     }
     for (const [name, spec] of wanted) plant.adjust(plant.members.get(name)!, spec)
-    for (const name of [...plant.nets.keys()]) if (!next.networks.has(name)) plant.nets.delete(name)
+    const names = new Set([...next.networks.values()].flatMap(sites).map(({ name }) => name))
+    for (const name of [...plant.nets.keys()]) if (!names.has(name)) plant.nets.delete(name)
+    plant.ground.survey(next)
     plant.statics.prune()
     await this.swap()
     for (const member of removed) {
@@ -130,6 +143,15 @@ export class Switch extends EventEmitter<Events> {
     this.watch()
   }
 
+  /** Has the host forward and translate for the links into its stack. */
+  private open(next: Configuration): void {
+    try {
+      this.host.set(this.plant.ground.hostLinks(next))
+    } catch (error) {
+      throw explain(error as Error)
+    }
+  }
+
   /** Undoes a change that failed half way: what was opened is closed, what had to go first is opened again. */
   private async revert(
     before: { nets: Map<string, Net>; members: Map<string, Member> },
@@ -139,7 +161,7 @@ export class Switch extends EventEmitter<Events> {
     const { plant } = this
     for (const member of opened) plant.shut(member)
     for (const net of plant.nets.values()) {
-      if (before.nets.get(net.configuration.name)?.index !== net.index) plant.freeTable(net)
+      if (before.nets.get(net.name)?.index !== net.index) plant.freeTable(net)
     }
     plant.nets.clear()
     for (const [name, net] of before.nets) plant.nets.set(name, net)
@@ -199,6 +221,7 @@ export class Switch extends EventEmitter<Events> {
     if (this.timer) clearInterval(this.timer)
     await this.turn
     await this.crew.end()
+    this.host.close()
     for (const member of this.plant.members.values()) this.plant.shut(member)
     this.plant.members.clear()
     this.plant.arena.close()
@@ -209,6 +232,7 @@ export class Switch extends EventEmitter<Events> {
     if (this.closed) return
     this.closed = true
     this.crew.stop()
+    this.host.close()
     for (const { device: held } of this.plant.members.values()) if (held) device.leave(held)
   }
 

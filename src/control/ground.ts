@@ -1,0 +1,140 @@
+/**
+ * The ground that gateways stand on: their tables in the arena, the links into the host's stack, addresses outside, and
+ * what is led inside. Tables are laid once, for the whole life of the switch.
+ */
+import * as timeout from '../gateway/timeout.ts'
+import { type Arena, LENGTH_MAX } from '../memory/arena.ts'
+import type { GatewayProgram, RedirectProgram } from '../pipeline/program.ts'
+import { addresses } from '../port/host.ts'
+import type { HostLink } from '../port/uplink.ts'
+import * as flow from '../table/flow.ts'
+import * as neighbour from '../table/neighbour.ts'
+import * as mac from '../wire/mac.ts'
+import { type Cidr, ipv4 } from './address.ts'
+import type { Configuration } from './configuration.ts'
+import type { Seat } from './link.ts'
+import { Refusal } from './refusal.ts'
+import { chooseLink, endsOf } from './uplink.ts'
+import { cardAddress, sites, uplinkIfname, uplinkMac, uplinkName, wantsLink, written } from './wiring.ts'
+
+/** As many as a subnet of the largest pool has guests; what is not used takes no memory. */
+const NEIGHBOURS = neighbour.CAPACITY_MAX
+
+/** Bytes that the tables of `capacity` flows take. */
+export function lengthOf(capacity: number): number {
+  return flow.lengthOf(capacity) + neighbour.lengthOf(NEIGHBOURS)
+}
+
+/** Throws a Refusal if the tables of so many flows and `rest` bytes do not fit into an arena; it names the number that does. */
+export function fit(capacity: number, rest: number): void {
+  if (lengthOf(capacity) + rest <= LENGTH_MAX) return
+  let most = 2 ** Math.floor(Math.log2(capacity))
+  while (lengthOf(most) + rest > LENGTH_MAX) most /= 2
+  throw new Refusal(
+    'conntrack.capacity',
+    `${capacity} flows do not fit into the 2 GiB that the workers share`,
+    `write at most ${most}`,
+  )
+}
+
+export class Ground {
+  readonly memory: Omit<GatewayProgram, 'timeouts' | 'redirects'>
+  timeouts: number[] = timeout.timeouts()
+  /** by name of the uplink's network */
+  readonly seats = new Map<string, Seat>()
+  /** leased addresses of cards, by name of the uplink's network */
+  readonly leased = new Map<string, { address: Cidr; router: number }>()
+  redirects: RedirectProgram[] = []
+  host: number[] = []
+  private readonly links = new Map<string, Cidr>()
+
+  constructor(arena: Arena, capacity: number) {
+    this.memory = {
+      flowsAt: arena.allocate('flows', flow.lengthOf(capacity)).at,
+      flowCapacity: capacity,
+      bindingsAt: arena.allocate('bindings', 64).at,
+      bindingCapacity: capacity,
+      neighboursAt: arena.allocate('neighbours', neighbour.lengthOf(NEIGHBOURS)).at,
+      neighbourCapacity: NEIGHBOURS,
+    }
+  }
+
+  /** The link of a network whose uplink is the host's stack, null for others. */
+  link(network: string): Cidr | null {
+    return this.links.get(network) ?? null
+  }
+
+  /** Gives every network with the uplink `host` its link: the written one, the one it has, or a free one. Throws a Refusal. */
+  settle({ networks }: Configuration): void {
+    const all = [...networks.values()]
+    const taken = all.flatMap((each) => [each.subnet ?? [], written(each) ?? []].flat())
+    for (const each of all) {
+      const own = written(each)
+      const kept = this.links.get(each.name)
+      if (own !== null) this.links.set(each.name, own)
+      else if (!wantsLink(each)) this.links.delete(each.name)
+      else if (kept !== undefined) taken.push(kept)
+    }
+    for (const each of all) {
+      if (!wantsLink(each) || this.links.has(each.name)) continue
+      const link = chooseLink(taken)
+      taken.push(link)
+      this.links.set(each.name, link)
+    }
+  }
+
+  /** Takes over what a configuration says of ways outside: seats, timeouts, the host's addresses. */
+  survey({ networks, conntrack }: Configuration): void {
+    this.timeouts = timeout.timeouts(conntrack.timeouts)
+    this.seats.clear()
+    for (const each of networks.values()) {
+      if (sites(each).length < 2) continue
+      const name = uplinkName(each.name)
+      const link = this.link(each.name)
+      if (link !== null) {
+        const { host, own } = endsOf(link)
+        const routerMac = mac.parse(uplinkMac(each))
+        this.seats.set(name, { address: own, prefix: link.prefix, router: host, routerMac })
+        continue
+      }
+      const card = cardAddress(each) ?? this.leased.get(name)?.address
+      const router = each.uplink.kind === 'nic' ? ipv4(each.uplink.gateway ?? '') : null
+      if (card === undefined) continue
+      const { address, prefix } = card
+      this.seats.set(name, {
+        address,
+        prefix,
+        router: router ?? this.leased.get(name)?.router ?? 0,
+        routerMac: null,
+      })
+    }
+    for (const name of this.links.keys()) if (!networks.has(name)) this.links.delete(name)
+    this.look()
+  }
+
+  /** Reads the host's own addresses; true if they changed. */
+  look(): boolean {
+    const now = addresses().flatMap(({ address }) => ipv4(address) ?? [])
+    const same = now.length === this.host.length && now.every((each, n) => each === this.host[n])
+    this.host = now
+    return !same
+  }
+
+  /** What the host has to do for the links into its stack. */
+  hostLinks({ networks }: Configuration): HostLink[] {
+    return [...networks.values()].flatMap((each) => {
+      const link = this.link(each.name)
+      const { uplink, subnet, mode } = each
+      if (link === null || uplink.kind !== 'host' || subnet === null) return []
+      const { own } = endsOf(link)
+      const source = mode === 'routed' ? subnet : { address: own, prefix: 32 }
+      return [
+        {
+          ifname: uplinkIfname(each),
+          sources: uplink.nat ? [source] : [],
+          routes: mode === 'routed' ? [{ subnet, via: own }] : [],
+        },
+      ]
+    })
+  }
+}
