@@ -42,6 +42,7 @@ export interface Claim {
   low: number
   sender: number
   target: number
+  ingress: number
 }
 
 export const BROADCAST = -1
@@ -194,12 +195,12 @@ export class Station {
     const type = frame.length < ethernet.HEADER_LENGTH ? 0 : ethernet.type(view, 0)
     const isTaken =
       type === ethernet.TYPE_ARP
-        ? this.hear(view)
+        ? this.hear(view, ingress)
         : type === ethernet.TYPE_IPV4 && this.receive(view, (notes[0] & vnet.NEEDS_CSUM) !== 0, ingress)
     if (!isTaken) this.ignored++
   }
 
-  private hear(view: DataView): boolean {
+  private hear(view: DataView, ingress: number): boolean {
     const at = ethernet.HEADER_LENGTH
     if (view.byteLength < at + arp.LENGTH || !arp.valid(view, at)) return false
     this.onarp?.({
@@ -208,6 +209,7 @@ export class Station {
       low: arp.senderLow(view, at),
       sender: arp.sender(view, at),
       target: arp.target(view, at),
+      ingress,
     })
     return true
   }
