@@ -20,6 +20,8 @@ export class Link {
   uplink: Link | null = null
   /** on an uplink: the router's address, 0 if there is none */
   router = 0
+  /** the conntrack zone, 0 to 255: networks whose subnets overlap have different ones, each shared with its uplink */
+  zone = 0
   routed = false
   isolated = false
   /** what leaves by the uplink is translated, with RFC 4787's behaviours and ports `first` to `last` */

@@ -69,6 +69,11 @@ export function isQuery(type: number): boolean {
   return type === ECHO || type === ECHO_REPLY || (type >= TIMESTAMP && type <= MASK_REPLY)
 }
 
+/** True for a query that asks: echo, timestamp, information, address mask. */
+export function isRequest(type: number): boolean {
+  return type === ECHO || type === TIMESTAMP || type === INFORMATION || type === MASK
+}
+
 /** True for messages about another packet, whose header they carry. */
 export function isError(type: number): boolean {
   return (

@@ -14,6 +14,11 @@ export function destinationPort(view: DataView, at: number): number {
   return view.getUint16(at + 2)
 }
 
+/** Length in bytes of header and payload, as written. */
+export function length(view: DataView, at: number): number {
+  return view.getUint16(at + 4)
+}
+
 export function setLength(view: DataView, at: number, length: number): void {
   view.setUint16(at + 4, length)
 }
