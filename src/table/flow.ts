@@ -8,21 +8,30 @@
  *   8 deadline | 9 neighbours | 10, 11 packets | 12–15 bytes, two float64
  *   16–19, 20–23 TCP by direction | 24–27, 31 TCP | 28 mark | 29 binding | 30 networks
  *
- * The index is open addressing with linear probing, four places a flow, each one int32: flow << 1 | direction, plus one, and
- * above that as many bits of the hash as fit, so that nearly every miss is seen without touching the flow. The index is derived:
- * it is built anew when a writer attaches, so a crash may leave it in any state. A flow lives if its status says CONFIRMED: that bit
- * is stored last when it is made and taken back first when it ends. Multipliers are secret: a guest cannot aim at one place.
+ * A flow lives if its status says CONFIRMED: that bit is stored last when it is made and taken back first when it ends, so the table is
+ * consistent after a crash at any instruction; the index (key.ts) is derived from the flows. One writer; readers in other threads take
+ * a flow only if its keys were the same before and after.
  */
 import type { Arena } from '../memory/arena.ts'
+import {
+  CLASH,
+  CONFIRMED,
+  DESTINATION,
+  EMPTY,
+  FULL,
+  HEADER,
+  KEY,
+  Keys,
+  lengthOf,
+  PORTS,
+  REPLY,
+  SOURCE,
+  STATUS,
+  WORDS,
+} from './key.ts'
 
-/** int32 a flow, and the positions of its words; a key's three words stand at `flow * WORDS + direction * REPLY`. */
-export const WORDS = 32
-export const REPLY = 4
-export const SOURCE = 0
-export const DESTINATION = 1
-export const PORTS = 2
-/** protocol in the low 8 bits, zone in the next 8, then the status bits */
-export const STATUS = 3
+export { CLASH, CONFIRMED, DESTINATION, FULL, HEADER, KEY, lengthOf, PORTS, REPLY, SOURCE, STATUS, WORDS }
+
 /** RFC 1624 deltas of the original direction, L3 << 16 | L4; the reply direction's are 0xffff minus them */
 export const DELTAS = 7
 /** milliseconds of the worker's clock, a wrapping int32 */
@@ -50,32 +59,20 @@ export const LAST_WINDOW = 31
 /** Bits of STATUS, at the kernel's places (IPS_) above the key. */
 export const SEEN_REPLY = 0x0002_0000
 export const ASSURED = 0x0004_0000
-export const CONFIRMED = 0x0008_0000
 export const SNAT = 0x0010_0000
 export const DNAT = 0x0020_0000
 /** The connection is ending: it may go early although it is assured. */
 export const CLOSING = 0x1000_0000
 /** Ordinary packets need no slow path: of the original direction, and with SEEN_REPLY of the reply direction too. */
 export const FAST = 0x0800_0000
-const KEY = 0xffff
 
-/** What `create` answers when it made none: no room, or one of the keys is another flow's. */
-export const FULL = -1
-export const CLASH = -2
-
-/** words before the first flow: what readers in other threads and a later writer want to know */
-export const HEADER = 32
-/** flows from this number on were never used */
+/** Positions in the words before the first flow: flows from this number on were never used */
 export const HIGH = 0
 export const COUNT = 1
 /** float64 positions: flows ever made, and those that had to go early for others */
 export const CREATED = 1
 export const EARLY = 2
 
-const EMPTY = 0
-const REMOVED = -1
-/** Longest probe: at half load one this long has a probability below 1e-9. */
-const PROBES = 128
 /** Flows that are looked at to find one that may go early, as many as eight of the kernel's buckets would hold. */
 const EVICTION_RANGE = 64
 /** An int32 offset ends at 2 GiB. */
@@ -86,33 +83,10 @@ export interface Holder {
   release(flow: number): void
 }
 
-function placesOf(capacity: number): number {
-  return Math.max(2 * PROBES, 2 ** Math.ceil(Math.log2(capacity * 4)))
-}
-
-/** Bytes that a table of `capacity` flows takes. */
-export function lengthOf(capacity: number): number {
-  return (HEADER + WORDS * capacity + placesOf(capacity)) * 4
-}
-
-export class FlowTable {
-  readonly capacity: number
+export class FlowTable extends Keys {
   /** live flows */
   count = 0
   holder: Holder | null = null
-  /** all flows, the same bytes as float64, and the index */
-  readonly words: Int32Array
-  readonly f64: Float64Array
-  readonly index: Int32Array
-  /** A hash's place in the index is `hash >>> shift`; the next one wraps by `mask`. */
-  readonly shift: number
-  readonly mask: number
-  /** bits of an index entry that are flow << 1 | direction, plus one; those above are the hash's low bits */
-  readonly bits: number
-  readonly seedA: number
-  readonly seedB: number
-  readonly seedC: number
-  readonly seedD: number
   private readonly header: Int32Array
   private readonly totals: Float64Array
   /** first of the free flows below HIGH, chained by their DEADLINE words; -1 at the end */
@@ -122,64 +96,10 @@ export class FlowTable {
 
   /** Attaches to the bytes at `at`; the live flows that stand there go on. */
   constructor(arena: Arena, at: number, capacity: number) {
-    const places = placesOf(capacity)
-    this.capacity = capacity
+    super(arena, at, capacity)
     this.header = new Int32Array(arena.buffer, at, HEADER)
     this.totals = new Float64Array(arena.buffer, at, HEADER / 2)
-    this.words = new Int32Array(arena.buffer, at + HEADER * 4, WORDS * capacity)
-    this.f64 = new Float64Array(arena.buffer, at + HEADER * 4, (WORDS / 2) * capacity)
-    this.index = new Int32Array(arena.buffer, at + (HEADER + WORDS * capacity) * 4, places)
-    this.shift = (32 - Math.log2(places)) | 0
-    this.mask = places - 1
-    this.bits = Math.ceil(Math.log2(2 * capacity + 2)) | 0
-    this.seedA = arena.seed(0)
-    this.seedB = arena.seed(1)
-    this.seedC = arena.seed(2)
-    this.seedD = arena.seed(3)
     if (this.header[HIGH] > 0) this.recover()
-  }
-
-  /** Whether `flow` lives. */
-  isLive(flow: number): boolean {
-    return (this.words[flow * WORDS + STATUS] & CONFIRMED) !== 0
-  }
-
-  /** The hash of a key; `kind` is protocol | zone << 8. */
-  hash(source: number, destination: number, ports: number, kind: number): number {
-    const a = Math.imul(source ^ Math.imul(kind, this.seedD), this.seedA)
-    const b = Math.imul(destination ^ a ^ (a >>> 15), this.seedB)
-    const c = Math.imul(ports ^ b ^ (b >>> 15), this.seedC)
-    return Math.imul(c ^ (c >>> 15), this.seedD)
-  }
-
-  /** flow << 1 | direction of a key, or -1. */
-  find(source: number, destination: number, ports: number, kind: number): number {
-    return this.search(this.hash(source, destination, ports, kind), source, destination, ports, kind)
-  }
-
-  /** The same for a key whose hash is known. */
-  search(hash: number, source: number, destination: number, ports: number, kind: number): number {
-    const { index, words, mask, bits } = this
-    const tag = hash << bits
-    let place = hash >>> this.shift
-    for (let probe = 0; probe < PROBES; probe++) {
-      const entry = index[place]
-      if (entry === EMPTY) return -1
-      const id = ((entry << (32 - bits)) >>> (32 - bits)) - 1
-      if ((entry ^ tag) >>> bits === 0 && entry !== REMOVED) {
-        const flow = (id >> 1) * WORDS
-        const key = flow + (id & 1) * REPLY
-        if (
-          words[key + PORTS] === ports &&
-          words[key] === source &&
-          words[key + DESTINATION] === destination &&
-          (words[flow + STATUS] & (KEY | CONFIRMED)) === (kind | CONFIRMED)
-        )
-          return id
-      }
-      place = (place + 1) & mask
-    }
-    return -1
   }
 
   /**
@@ -237,8 +157,8 @@ export class FlowTable {
     const status = words[f + STATUS]
     Atomics.store(words, f + STATUS, status & ~CONFIRMED)
     this.holder?.release(flow)
-    this.erase(flow, 0, status & KEY)
-    this.erase(flow, 1, status & KEY)
+    this.erase(flow, 0)
+    this.erase(flow, 1)
     words[f + STATUS] = 0
     this.chain(flow)
     this.header[COUNT] = --this.count
@@ -279,29 +199,6 @@ export class FlowTable {
     return this.totals[EARLY]
   }
 
-  /** The place in the index where a key goes, CLASH if it is there, FULL if the probe grew too long. */
-  private room(hash: number, source: number, destination: number, ports: number, kind: number): number {
-    const { index, words, mask, bits } = this
-    const tag = hash << bits
-    let place = hash >>> this.shift
-    let found = FULL
-    for (let probe = 0; probe < PROBES; probe++) {
-      const entry = index[place]
-      if (entry === EMPTY) return found < 0 ? place : found
-      if (entry === REMOVED) {
-        if (found < 0) found = place
-      } else if ((entry ^ tag) >>> bits === 0) {
-        const id = ((entry << (32 - bits)) >>> (32 - bits)) - 1
-        const flow = (id >> 1) * WORDS
-        const key = flow + (id & 1) * REPLY
-        const same = words[key] === source && words[key + DESTINATION] === destination
-        if (same && words[key + PORTS] === ports && (words[flow + STATUS] & KEY) === kind) return CLASH
-      }
-      place = (place + 1) & mask
-    }
-    return found
-  }
-
   /** A free flow; there is one. */
   private take(): number {
     const flow = this.free
@@ -316,23 +213,6 @@ export class FlowTable {
   private chain(flow: number): void {
     this.words[flow * WORDS + DEADLINE] = this.free
     this.free = flow
-  }
-
-  /** Takes one key of a flow out of the index. */
-  private erase(flow: number, direction: number, kind: number): void {
-    const { index, words, mask, bits } = this
-    const key = flow * WORDS + direction * REPLY
-    const hash = this.hash(words[key], words[key + DESTINATION], words[key + PORTS], kind)
-    const entry = (hash << bits) | ((flow << 1) + direction + 1)
-    let place = hash >>> this.shift
-    for (let probe = 0; index[place] !== entry; probe++) {
-      if (probe === PROBES) return
-      place = (place + 1) & mask
-    }
-    index[place] = REMOVED
-    if (index[(place + 1) & mask] !== EMPTY) return
-    // No probe goes on behind this place, so the removed entries before it hold nothing together any more.
-    for (; index[place] === REMOVED; place = (place - 1) & mask) index[place] = EMPTY
   }
 
   /** Ends a flow that may go early; false if there is none among those looked at. */
@@ -357,21 +237,17 @@ export class FlowTable {
 
   /** Builds the index and the chain of free flows anew from the flows that live. */
   private recover(): void {
-    const { words, index, bits } = this
+    const { words, index } = this
     index.fill(EMPTY)
     for (let flow = this.header[HIGH] - 1; flow >= 0; flow--) {
-      const f = flow * WORDS
-      const kind = words[f + STATUS] & KEY
-      const isLive = this.isLive(flow)
-      words[f + STATUS] &= isLive ? -1 : 0
-      for (let key = f; isLive && key <= f + REPLY; key += REPLY) {
-        const hash = this.hash(words[key], words[key + DESTINATION], words[key + PORTS], kind)
-        let place = hash >>> this.shift
-        while (index[place] !== EMPTY) place = (place + 1) & this.mask
-        index[place] = (hash << bits) | ((flow << 1) + (key === f ? 1 : 2))
+      if (!this.isLive(flow)) {
+        words[flow * WORDS + STATUS] = 0
+        this.chain(flow)
+        continue
       }
-      if (isLive) this.count++
-      else this.chain(flow)
+      this.put(flow, 0)
+      this.put(flow, 1)
+      this.count++
     }
     this.header[COUNT] = this.count
   }
