@@ -56,8 +56,11 @@ function network(net: Net, members: Map<string, Member>, statics: Static[]): Omi
     if (parsed && member) fixed.push({ ...parsed, port: member.index, kind })
   }
   for (const member of members.values()) {
-    const { spec } = member
-    if (spec.network !== name || spec.mac === null) continue
+    const { spec, device } = member
+    if (spec.network !== name) continue
+    // What is for the host's own MAC on a card is none of the network's, and nobody else may have it.
+    if (device?.card) add(device.card.mac, member, table.HOST)
+    if (spec.mac === null) continue
     if (spec.type === 'local') add(spec.mac, member, table.GATEWAY)
     else if (spec.type === 'host' || spec.hidden) add(spec.mac, member, table.HOST)
   }
@@ -78,7 +81,7 @@ function port(member: Member, net: Net, workers: number): PortProgram {
     index,
     incarnation,
     network: net.index,
-    mtu: mtuOf(spec),
+    mtu: Math.min(mtuOf(spec), device?.card?.mtu ?? Number.POSITIVE_INFINITY),
     offloads: device ? device.offloads : spec.type === 'memory' && spec.offload ? OFFLOAD_ALL : 0,
     isolated: spec.isolated,
     gateway: spec.holdsGateway,
@@ -93,6 +96,7 @@ function port(member: Member, net: Net, workers: number): PortProgram {
       memoryAt,
     })),
     station: station(member, net),
+    card: spec.macTranslation && device?.card ? mac.parse(device.card.mac) : null,
   }
 }
 

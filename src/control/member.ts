@@ -77,7 +77,8 @@ export function mtuOf(spec: Spec): number {
 /** What makes a port another device: a port that differs in anything else keeps its device, its MACs and its counters. */
 export function deviceKey(spec: Spec): string {
   const { name, network, type, ifname, netns, address, gateway, mac, queues, owner, offload } = spec
-  return JSON.stringify([name, network, type, ifname, netns, address, gateway, mac, queues, owner, offload])
+  const device = [ifname, netns, address, gateway, mac, queues, owner, offload, spec.macTranslation]
+  return JSON.stringify([name, network, type, ...device])
 }
 
 /** Two ports cannot have an interface of the same name in the same namespace. */
@@ -91,7 +92,7 @@ export function openDevice(spec: Spec, instance: string): device.Device {
   const netns = device.namespacePath(spec.netns)
   try {
     const opened = device.open({
-      type: spec.type === 'host' ? 'tap' : (spec.type as 'tap' | 'tun' | 'qemu-tap'),
+      type: spec.type === 'host' ? 'tap' : (spec.type as device.DeviceSpec['type']),
       ifname: spec.ifname,
       netns,
       mac: spec.mac,
@@ -102,6 +103,9 @@ export function openDevice(spec: Spec, instance: string): device.Device {
       offload: spec.offload,
       owner: device.userId(spec.owner),
       alias: `bridgeport:${instance}:${spec.name}`,
+      // The host's end of a link: two stations, and no IPv6 between them.
+      ipv6: !(spec.hidden && spec.type === 'tap'),
+      macTranslation: spec.macTranslation,
     })
     if (spec.confined) shut(spec, opened)
     return opened
@@ -124,6 +128,11 @@ function shut(spec: Spec, opened: device.Device): void {
       `make /proc/sys writable or set net.ipv4.ip_forward to 0`,
     )
   }
+}
+
+/** A card that is not there. */
+export function missing({ name, ifname }: Spec): Refusal {
+  return new Refusal(`port ${name}`, `this machine has no card ${ifname}`, 'see ip link for those it has')
 }
 
 function explain(spec: Spec, error: device.Failure): Error {
@@ -157,11 +166,14 @@ function explain(spec: Spec, error: device.Failure): Error {
       if (spec.owner !== null && error.syscall.startsWith('getpw')) {
         return new Refusal(what, `there is no user ${spec.owner}`, 'name an existing user as owner')
       }
+      if (spec.type === 'nic') return missing(spec)
       return new Refusal(
         what,
         `there is no namespace ${spec.netns}`,
         `create it first (ip netns add ${spec.netns})`,
       )
+    case 'EPFNOSUPPORT':
+      return new Refusal(what, `${spec.ifname} is no Ethernet card`, 'name another device')
     case 'EINVAL':
       return new Refusal(what, `the kernel refused ${error.message}`, 'check ifname, mac, mtu and address')
     default:

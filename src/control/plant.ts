@@ -12,11 +12,25 @@ import * as compile from './compile.ts'
 import type { Configuration } from './configuration.ts'
 import { hasLink } from './gateway.ts'
 import { Ground } from './ground.ts'
-import { deviceKey, hostSpec, type Member, mtuOf, openDevice, portSpec, type Spec } from './member.ts'
+import {
+  deviceKey,
+  hostSpec,
+  type Member,
+  missing,
+  mtuOf,
+  openDevice,
+  portSpec,
+  type Spec,
+} from './member.ts'
 import { Refusal } from './refusal.ts'
 import { Totaliser } from './rows.ts'
 import { Statics } from './statics.ts'
 import { hiddenSpecs, sites } from './wiring.ts'
+
+/** Whether the namespace of a port is there, or its card; what is missing may come later. */
+function isThere(spec: Spec): boolean {
+  return spec.type === 'nic' ? device.present(spec.ifname) : device.exists(device.namespacePath(spec.netns))
+}
 
 /** What a change does to the ports. */
 export interface Difference {
@@ -90,7 +104,9 @@ export class Plant {
   /** Throws a Refusal if a new port names a namespace that is not there; at the start, only the file's own ports must have theirs. */
   checkNamespaces(fresh: Spec[], starting: boolean): void {
     for (const spec of fresh) {
-      if (device.exists(device.namespacePath(spec.netns)) || (starting && spec.origin !== 'file')) continue
+      // A card may come late, as one on USB does at boot; one that is missing later is rather a slip of the pen.
+      if (isThere(spec) || (starting && (spec.origin !== 'file' || spec.type === 'nic'))) continue
+      if (spec.type === 'nic') throw missing(spec)
       const isProcess = spec.netns.startsWith('pid:')
       const remedy = isProcess ? 'start that process first' : `create it first (ip netns add ${spec.netns})`
       throw new Refusal(`port ${spec.name}`, `there is no namespace ${spec.netns}`, remedy)
@@ -128,7 +144,7 @@ export class Plant {
     if (spec.type === 'memory' || spec.type === 'local') {
       const { length } = spec.type === 'local' ? memory.LOCAL : memory.FULL
       member.memoryAt = this.arena.allocate(`memory/${incarnation}`, length).at
-    } else if (device.exists(device.namespacePath(spec.netns))) {
+    } else if (isThere(spec)) {
       member.device = openDevice(spec, this.instance)
     } else {
       this.suspend(member)
@@ -144,13 +160,12 @@ export class Plant {
     member.device = null
     member.incarnation = this.number()
     member.state = 'waiting'
-    member.reason = netns === '' ? `interface ${ifname} is gone` : `namespace ${netns} is gone`
+    member.reason = netns === '' ? `there is no interface ${ifname}` : `namespace ${netns} is gone`
   }
 
   /** Opens the device of a waiting port if its namespace is there; true if it is up now. A pid may be another process by now. */
   resume(member: Member): boolean {
-    if (member.spec.netns.startsWith('pid:') || !device.exists(device.namespacePath(member.spec.netns)))
-      return false
+    if (member.spec.netns.startsWith('pid:') || !isThere(member.spec)) return false
     try {
       member.device = openDevice(member.spec, this.instance)
     } catch (error) {

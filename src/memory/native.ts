@@ -72,6 +72,8 @@ export interface PacketOptions {
   ifname: string
   vnetHeader: boolean
   promiscuous: boolean
+  /** a MAC: frames to it are the host's own and not received */
+  excluded?: string
 }
 
 export interface Cold {
@@ -86,6 +88,7 @@ export interface Cold {
   addressList(netns: string): { ifname: string; address: string }[]
   /** Drops everything that enters the host's stack through an interface, after packet sockets have seen it. */
   linkDropIngress(netns: string, ifname: string): void
+  /** A packet socket on an Ethernet interface; EPFNOSUPPORT for another kind, such as lo. */
   packetOpen(options: PacketOptions): number
   /** True if `netns` can be opened and is a network namespace; false if it is gone; throws on EPERM. */
   namespaceExists(netns: string): boolean

@@ -134,6 +134,8 @@ export interface PortProgram {
   queues: QueueProgram[]
   /** a tun port's own station in the network, null for every other type */
   station: { high: number; low: number; address: number; gateway: number; prefix: number } | null
+  /** the MAC of a card that the stations behind it share; null or absent where everybody has his own */
+  card?: { high: number; low: number } | null
 }
 
 export interface Program {

@@ -8,6 +8,7 @@ import { PORT_COUNT_MAX, rowOf } from '../memory/counters.ts'
 import type { Pool } from '../memory/pool.ts'
 import { FULL, LOCAL, MemoryQueue } from '../port/memory.ts'
 import { Network } from '../port/network.ts'
+import { NicQueue } from '../port/nic.ts'
 import { Port } from '../port/port.ts'
 import { type Attached, DescriptorQueue, type Queue, TUN } from '../port/queue.ts'
 import { TunQueue } from '../port/tun.ts'
@@ -174,6 +175,7 @@ export class Swap {
     if (queue.kind === TUN && next.station) {
       return new TunQueue(this.arena, this.pool, this.counters, port.row, queue.fd, next.station)
     }
+    if (next.card) return new NicQueue(this.arena, this.pool, this.counters, port.row, queue.fd, next.card)
     return new DescriptorQueue(queue.kind, queue.fd)
   }
 }

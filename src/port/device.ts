@@ -3,10 +3,11 @@
  *
  * A `tap` or `tun` ends in the kernel stack of a namespace. A `qemu-tap` is a persistent TAP whose descriptor QEMU opens by name;
  * the switch holds the interface's end, a packet socket, and the host's own stack is kept off it: no ARP, no IPv6, every frame
- * dropped on ingress after the packet socket has seen it.
+ * dropped on ingress after the packet socket has seen it. A `nic` is a card that exists: a packet socket on it, and nothing of it is changed.
  */
+import { release } from 'node:os'
 import { type Link, type NativeError, native } from '../memory/native.ts'
-import { OFFLOAD_USO } from './port.ts'
+import { OFFLOAD_ALL, OFFLOAD_USO } from './port.ts'
 import { PACKET, TAP, TUN } from './queue.ts'
 
 /** TUN_F_ bits that the kernel grants (linux/if_tun.h); the lower four are our OFFLOAD_ bits. */
@@ -14,7 +15,7 @@ const TUN_F_COMMON = 0x0f
 const TUN_F_USO = 0x60
 
 export interface DeviceSpec {
-  type: 'tap' | 'tun' | 'qemu-tap'
+  type: 'tap' | 'tun' | 'qemu-tap' | 'nic'
   ifname: string
   /** a namespace file, '' for the daemon's own */
   netns: string
@@ -28,6 +29,10 @@ export interface DeviceSpec {
   /** uid, -1 for root only */
   owner: number
   alias: string
+  /** false: the host sends nothing of its own IPv6 by it */
+  ipv6?: boolean
+  /** of a nic: the stations behind it share its MAC */
+  macTranslation?: boolean
 }
 
 /** What the kernel said when it refused: `code`, `syscall`, and the `path` or `interface` it was about. */
@@ -41,6 +46,8 @@ export interface Device {
   ifindex: number
   /** OFFLOAD_ bits that it takes on egress */
   offloads: number
+  /** of a nic: what the card has, null for what we made */
+  card: { mac: string; mtu: number } | null
 }
 
 /** The namespace file that a configuration's `netns` names: a name under /run/netns, a path, or pid:N. */
@@ -56,6 +63,7 @@ function offloadsOf(granted: number): number {
 
 /** Opens and configures a device; throws a NativeError and leaves nothing behind. */
 export function open(spec: DeviceSpec): Device {
+  if (spec.type === 'nic') return openCard(spec)
   const persist = spec.type === 'qemu-tap'
   const kind = spec.type === 'tun' ? 'tun' : 'tap'
   if (persist) native.reaperWatch('interface', spec.ifname, spec.alias)
@@ -76,6 +84,7 @@ export function open(spec: DeviceSpec): Device {
       fds,
       ifindex: made.ifindex,
       offloads: spec.offload ? offloadsOf(made.offloads) : 0,
+      card: null,
     }
   } catch (error) {
     for (const fd of fds) native.descriptorClose(fd)
@@ -84,6 +93,27 @@ export function open(spec: DeviceSpec): Device {
     if (persist) native.reaperForget('interface', spec.ifname)
     throw error
   }
+}
+
+/** Whatever a card cannot do itself the kernel does before it hands a frame to it; UDP segments since Linux 6.2. */
+function cardOffloads(): number {
+  const [major, minor] = release().split('.').map(Number)
+  return major > 6 || (major === 6 && minor >= 2) ? OFFLOAD_ALL : OFFLOAD_ALL & ~OFFLOAD_USO
+}
+
+/**
+ * A packet socket on a card. Stations have MACs of their own, so it listens to all; what is for the card's own MAC is the host's,
+ * unless the stations share it.
+ */
+function openCard(spec: DeviceSpec): Device {
+  const { netns, ifname } = spec
+  const shares = spec.macTranslation === true
+  const found = native.linkGet(netns, ifname)
+  const excluded = shares || found === null ? {} : { excluded: found.mac }
+  const fd = native.packetOpen({ netns, ifname, vnetHeader: true, promiscuous: !shares, ...excluded })
+  const { mac = '', mtu = spec.mtu, ifindex = 0 } = found ?? {}
+  const offloads = spec.offload ? cardOffloads() : 0
+  return { spec, kind: PACKET, fds: [fd], ifindex, offloads, card: { mac, mtu } }
 }
 
 function configure(spec: DeviceSpec): void {
@@ -96,6 +126,7 @@ function configure(spec: DeviceSpec): void {
     ...common,
     ...(spec.mac && spec.type === 'tap' ? { mac: spec.mac } : {}),
     ...(spec.address ? { address: spec.address } : {}),
+    ...(spec.ipv6 === false ? { ipv6: false } : {}),
   })
   if (spec.gateway) route(spec, spec.gateway)
 }
@@ -109,9 +140,10 @@ function route(spec: DeviceSpec, gateway: string): void {
   }
 }
 
-/** Sets another MTU on a device that stays open. */
+/** Sets another MTU on a device that stays open; a card keeps its own. */
 export function resize(device: Device, mtu: number): void {
   device.spec.mtu = mtu
+  if (device.card) return
   native.linkSet({ netns: device.spec.netns, ifname: device.spec.ifname, mtu })
 }
 
@@ -137,10 +169,11 @@ export function remove(spec: DeviceSpec): void {
   native.reaperForget('interface', spec.ifname)
 }
 
-/** The link behind a device as the kernel sees it now, or null if it or its namespace is gone. */
+/** The link behind a device as the kernel sees it now, or null if it or its namespace is gone; another card of that name is not it. */
 export function link(device: Device): Link | null {
   try {
-    return native.linkGet(device.spec.netns, device.spec.ifname)
+    const found = native.linkGet(device.spec.netns, device.spec.ifname)
+    return device.card && found?.ifindex !== device.ifindex ? null : found
   } catch {
     return null // the namespace is gone, and the link with it
   }
@@ -149,6 +182,11 @@ export function link(device: Device): Link | null {
 /** True if the namespace file is there. */
 export function exists(netns: string): boolean {
   return netns === '' || native.namespaceExists(netns)
+}
+
+/** True if the daemon's namespace has an interface of that name. */
+export function present(ifname: string): boolean {
+  return native.linkGet('', ifname) !== null
 }
 
 /** Removes interfaces that a killed switch of the same instance left; returns their names. */

@@ -5,6 +5,8 @@
  *    | sender MAC (6) | sender IP (4) | target MAC (6) | target IP (4) |
  */
 export const LENGTH = 28
+export const SENDER_AT = 8
+export const TARGET_AT = 18
 export const REQUEST = 1
 export const REPLY = 2
 
