@@ -38,6 +38,12 @@ const RIVAL_HIGH = 9
 const RIVAL_LOW = 10
 const RIVAL_PORT = 11
 
+/** Who keeps something by a neighbour's number. */
+export interface Holder {
+  /** The number means nobody from now on. */
+  left(n: number): void
+}
+
 export const CAPACITY_MAX = 65535
 /** Entries that one search for a victim looks at: a storm pays for little more than its own insertion. */
 const SAMPLE = 64
@@ -53,6 +59,7 @@ export class Neighbours {
   /** entries that wait for their first answer, and how many may */
   incomplete = 0
   readonly incompleteMax: number
+  holder: Holder | null = null
   private readonly words: Int32Array
   private readonly places: Places
   /** free numbers, first in first out */
@@ -173,6 +180,7 @@ export class Neighbours {
   }
 
   remove(n: number): void {
+    if (this.holder !== null) this.holder.left(n)
     if (this.state(n) === INCOMPLETE) this.incomplete--
     this.places.leave(n)
     Atomics.store(this.words, n * WORDS, 0)
