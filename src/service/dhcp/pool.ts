@@ -49,13 +49,17 @@ export class Pool {
     this.station = station
     this.log = log
     this.range = range
-    this.update(range)
+    this.cursor = range.first >>> 0
+    this.prepare()
   }
 
+  /** Another range: what was excluded may be free now, so the search begins anew. */
   update(range: Range): void {
+    const { first, last, excluded } = this.range
+    const isSame = range.first === first && range.last === last && range.excluded.size === excluded.size
+    if (isSame && [...excluded].every((address) => range.excluded.has(address))) return
     this.range = range
     this.cursor = range.first >>> 0
-    this.ready.clear()
     this.prepare()
   }
 
@@ -85,7 +89,7 @@ export class Pool {
   take(): number | null {
     for (const [address, at] of this.ready) {
       this.ready.delete(address)
-      if (!this.book.free(address)) continue
+      if (!this.permits(address) || !this.book.free(address)) continue
       this.prepare()
       if (now() - at > FRESH_MS) this.verify(address)
       return address
@@ -133,8 +137,8 @@ export class Pool {
     const last = this.range.last >>> 0
     while (this.cursor <= last) {
       const address = this.cursor++ | 0
-      if (this.range.excluded.has(address) || this.book.at(address) || this.probing.has(address)) continue
-      return address
+      if (this.range.excluded.has(address) || this.book.at(address)) continue
+      if (!this.probing.has(address) && !this.ready.has(address)) return address
     }
     for (const lease of this.book.ended.values()) {
       const { address } = lease
@@ -155,7 +159,7 @@ export class Pool {
   private reclaim(): number | null {
     for (const address of this.probing) {
       this.probing.delete(address)
-      if (this.book.free(address)) return address
+      if (this.permits(address) && this.book.free(address)) return address
     }
     const [oldest] = this.book.offered.values()
     if (oldest === undefined || oldest.until - now() > Pool.offerMs - OFFER_MIN_MS) return null

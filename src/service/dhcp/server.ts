@@ -56,10 +56,11 @@ export class Server {
 
   /** Other settings for the same network: leases go on where the new range allows it. */
   update(settings: Settings): void {
+    const before = this.capacity
     this.settings = settings
     this.menu = new Menu(settings)
     this.allotment.update(settings)
-    this.isFull = false
+    if (this.capacity > before) this.isFull = false
   }
 
   /** Stops to answer; leases stay on record. */
