@@ -1,0 +1,140 @@
+/** Cards: one end of a veth pair is the card, the other is the LAN, where a packet socket sees what is on the air. */
+import { afterAll, beforeEach, expect, it } from 'vitest'
+import { DROPS, rowOf } from '../../src/memory/counters.ts'
+import { native } from '../../src/memory/native.ts'
+import * as reason from '../../src/pipeline/reason.ts'
+import * as device from '../../src/port/device.ts'
+import { NicQueue } from '../../src/port/nic.ts'
+import { DescriptorQueue, PACKET, type Queue } from '../../src/port/queue.ts'
+import { cleanup, defer } from '../lab/cleanup.ts'
+import { eventually, pause } from '../lab/command.ts'
+import { Desk } from '../lab/desk.ts'
+import { arp, broadcast, ethernet, ipv4, numbered, udp } from '../lab/frame.ts'
+import { Namespace } from '../lab/namespace.ts'
+import { suite } from '../lab/peer.ts'
+
+const card = '02:00:00:00:00:cc'
+const station = '02:00:00:00:00:01'
+const router = '02:00:00:00:00:fe'
+const desk = new Desk()
+
+suite('nic', [], () => {
+  let host: Namespace
+  let lan: DescriptorQueue
+  beforeEach(async () => {
+    host = new Namespace('nic')
+    await host.exec(['ip', 'link', 'add', 'card', 'address', card, 'type', 'veth', 'peer', 'name', 'lan'])
+    for (const ifname of ['card', 'lan']) {
+      native.linkSet({ netns: host.path, ifname, ipv6: false })
+      native.linkSet({ netns: host.path, ifname, arp: false, up: true })
+    }
+    lan = new DescriptorQueue(PACKET, opened('lan'))
+  })
+  afterAll(cleanup)
+
+  function opened(ifname: string): number {
+    const fd = native.packetOpen({ netns: host.path, ifname, vnetHeader: true, promiscuous: true })
+    defer(() => native.descriptorClose(fd))
+    return fd
+  }
+
+  function open(macTranslation: boolean): device.Device {
+    const rest = {
+      netns: host.path,
+      mac: null,
+      address: null,
+      gateway: null,
+      queues: 1,
+      owner: -1,
+      alias: '',
+    }
+    const made = device.open({
+      type: 'nic',
+      ifname: 'card',
+      mtu: 1500,
+      offload: true,
+      macTranslation,
+      ...rest,
+    })
+    defer(() => device.close(made))
+    return made
+  }
+
+  /** The next `count` frames of a queue. */
+  async function next(queue: Queue, count: number): Promise<Uint8Array[]> {
+    const frames: Uint8Array[] = []
+    await eventually(`${count} frames`, () => {
+      const got = desk.receive(queue)
+      if (typeof got !== 'number') frames.push(...got.map(({ frame }) => frame))
+      return frames.length >= count
+    })
+    return frames
+  }
+
+  it('takes what is for stations and groups; what is for the card’s own MAC stays the host’s', async () => {
+    const { fds, kind, card: found } = open(false)
+    expect(found).toEqual({ mac: card, mtu: 1500 })
+    const queue = new DescriptorQueue(kind, fds[0])
+    const sent = [station, card, broadcast, card].map((to, n) => numbered(to, router, n))
+    expect(desk.transmit(lan, ...sent).taken).toBe(4)
+    expect(await next(queue, 2)).toEqual([sent[0], sent[2]])
+    const out = numbered(router, station, 9)
+    desk.transmit(queue, out)
+    expect(await next(lan, 1)).toEqual([out])
+  })
+
+  it('with translation only the card’s MAC is on the air, and the pool loses no frame', async () => {
+    const { fds } = open(true)
+    const queue = new NicQueue(desk.arena, desk.pool, desk.counters, rowOf(0), fds[0], {
+      high: 0x0200,
+      low: 0xcc,
+    })
+    const packet = (to: string, from: string, source: string, destination: string) =>
+      ethernet(
+        to,
+        from,
+        0x0800,
+        ipv4({ source, destination, protocol: 17 }, udp(1, 2, new Array(30).fill(7))),
+      )
+    const six = ethernet(broadcast, station, 0x86dd, new Array(46).fill(0))
+    const out = (from: string) => packet(router, from, '192.0.2.11', '192.0.2.1')
+    expect(desk.transmit(queue, out(station), six, out(station))).toEqual({ taken: 2, errors: [0, 97, 0] })
+    expect(await next(lan, 2)).toEqual([out(card), out(card)])
+
+    const ask = ethernet(broadcast, router, 0x0806, arp(1, [router, '192.0.2.1'], [card, '192.0.2.11']))
+    const own = packet(card, router, '192.0.2.1', '192.0.2.5')
+    const back = packet(card, router, '192.0.2.1', '192.0.2.11')
+    desk.transmit(lan, own, ask, six.with(11, 9), own, back)
+    expect(await next(queue, 2)).toEqual([ask, packet(station, router, '192.0.2.1', '192.0.2.11')])
+    expect(desk.counters[rowOf(0) + DROPS + reason.NOT_IP]).toBe(1)
+    expect([desk.receive(queue), desk.pool.free]).toEqual([[], desk.pool.count])
+  })
+
+  it('a card that goes says so, and another of its name is not it', async () => {
+    const made = open(false)
+    const queue = new DescriptorQueue(made.kind, made.fds[0])
+    expect(device.link(made)?.ifname).toBe('card')
+    await host.exec(['ip', 'link', 'del', 'card'])
+    expect(desk.receive(queue)).toBe(-100)
+    expect(device.link(made)).toBeNull()
+    await host.exec(['ip', 'link', 'add', 'card', 'type', 'veth', 'peer', 'name', 'lan'])
+    expect(device.link(made)).toBeNull()
+  })
+
+  it('a card that is down for a while goes on by itself', async () => {
+    const { kind, fds } = open(false)
+    const queue = new DescriptorQueue(kind, fds[0])
+    await host.exec(['ip', 'link', 'set', 'card', 'down'])
+    expect([desk.receive(queue), desk.receive(queue)]).toEqual([-100, []])
+    await host.exec(['ip', 'link', 'set', 'card', 'up'])
+    await pause(50)
+    desk.transmit(lan, numbered(station, router, 1))
+    expect(await next(queue, 1)).toEqual([numbered(station, router, 1)])
+  })
+
+  it('refuses what is no Ethernet card', () => {
+    const rest = { netns: host.path, vnetHeader: true, promiscuous: true }
+    expect(() => native.packetOpen({ ...rest, ifname: 'lo' })).toThrow(/lo: EPFNOSUPPORT/)
+    expect(() => native.packetOpen({ ...rest, ifname: 'lan', excluded: 'nonsense' })).toThrow(/EINVAL/)
+  })
+})
