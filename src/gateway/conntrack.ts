@@ -146,7 +146,7 @@ export class Conntrack {
     const end = Math.min(share, high)
     let next = flows.next
     for (let i = 0; i < end; i++) {
-      if (next >= high) next = 0
+      if (next > high) next = 1
       const f = next++ * WORDS
       const status = words[f + STATUS]
       // Packets of a flow pass without a look at its age: what has become a stream is seen here.

@@ -66,7 +66,7 @@ export const CLOSING = 0x1000_0000
 /** Ordinary packets need no slow path: of the original direction, and with SEEN_REPLY of the reply direction too. */
 export const FAST = 0x0800_0000
 
-/** Positions in the words before the first flow: flows from this number on were never used */
+/** Positions in the words before flow 0: the highest number that a flow ever had, and how many live. */
 export const HIGH = 0
 export const COUNT = 1
 /** float64 positions: flows ever made, and those that had to go early for others */
@@ -89,10 +89,10 @@ export class FlowTable extends Keys {
   holder: Holder | null = null
   private readonly header: Int32Array
   private readonly totals: Float64Array
-  /** first of the free flows below HIGH, chained by their DEADLINE words; -1 at the end */
-  private free = -1
-  private cursor = 0
-  private victim = 0
+  /** first of the free flows up to HIGH, chained by their DEADLINE words; 0 at the end */
+  private free = 0
+  private cursor = 1
+  private victim = 1
 
   /** Attaches to the bytes at `at`; the live flows that stand there go on. */
   constructor(arena: Arena, at: number, capacity: number) {
@@ -103,7 +103,7 @@ export class FlowTable extends Keys {
   }
 
   /**
-   * Makes a flow of two keys, both or none: returns its number, FULL or CLASH. `kind` is protocol | zone << 8. All its other words are 0
+   * Makes a flow of two keys, both or none: returns its number, from 1 on, FULL or CLASH. `kind` is protocol | zone << 8. All its other words are 0
    * but for BINDING, -1. A full table lets one go that nobody has answered yet.
    */
   create(
@@ -125,15 +125,14 @@ export class FlowTable extends Keys {
     if (first < 0) return first
     const before = index[first]
     const flow = this.take()
-    const id = ((flow << 1) + 1) | 0
-    index[first] = (hash << bits) | id
+    index[first] = (hash << bits) | (flow << 1)
     const second = this.room(replyHash, replySource, replyDestination, replyPorts, kind)
     if (second < 0) {
       index[first] = before
       this.chain(flow)
       return second
     }
-    index[second] = (replyHash << bits) | (id + 1)
+    index[second] = (replyHash << bits) | (flow << 1) | 1
     const f = flow * WORDS
     words.fill(0, f, f + WORDS)
     words[f + SOURCE] = source
@@ -171,7 +170,7 @@ export class FlowTable extends Keys {
     const end = Math.min(share, high)
     let ended = 0
     for (let i = 0; i < end; i++) {
-      if (this.cursor >= high) this.cursor = 0
+      if (this.cursor > high) this.cursor = 1
       const flow = this.cursor++
       const f = flow * WORDS
       if ((words[f + STATUS] & CONFIRMED) === 0 || ((words[f + DEADLINE] - now) | 0) > 0) continue
@@ -181,7 +180,7 @@ export class FlowTable extends Keys {
     return ended
   }
 
-  /** the flow that `expire` looks at next, and the number from which on flows were never used */
+  /** the flow that `expire` looks at next, and the highest number that a flow ever had */
   get next(): number {
     return this.cursor
   }
@@ -202,9 +201,9 @@ export class FlowTable extends Keys {
   /** A free flow; there is one. */
   private take(): number {
     const flow = this.free
-    if (flow < 0) {
+    if (flow === 0) {
       Atomics.store(this.header, HIGH, this.header[HIGH] + 1)
-      return this.header[HIGH] - 1
+      return this.header[HIGH]
     }
     this.free = this.words[flow * WORDS + DEADLINE]
     return flow
@@ -221,7 +220,7 @@ export class FlowTable extends Keys {
     const high = this.header[HIGH]
     let ending = -1
     for (let i = 0; i < EVICTION_RANGE; i++) {
-      if (this.victim >= high) this.victim = 0
+      if (this.victim > high) this.victim = 1
       const flow = this.victim++
       const status = words[flow * WORDS + STATUS]
       if ((status & CONFIRMED) === 0) continue
@@ -239,7 +238,7 @@ export class FlowTable extends Keys {
   private recover(): void {
     const { words, index } = this
     index.fill(EMPTY)
-    for (let flow = this.header[HIGH] - 1; flow >= 0; flow--) {
+    for (let flow = this.header[HIGH]; flow > 0; flow--) {
       if (!this.isLive(flow)) {
         words[flow * WORDS + STATUS] = 0
         this.chain(flow)

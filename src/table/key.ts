@@ -1,7 +1,8 @@
 // Hot: the index of the flow table. Cost: see flow.ts.
 /**
- * Open addressing with linear probing, four places a flow, each one int32: flow << 1 | direction, plus one, and above that as many bits
- * of the hash as fit, so that nearly every miss is seen without touching the flow. The index is derived: it is built anew when a
+ * Open addressing with linear probing, four places a flow, each one int32: flow << 1 | direction, and above that as many bits of
+ * the hash as fit, so that nearly every miss is seen without touching the flow. Flow 0 is never used: 0 is a place that was never used
+ * either, 1 a removed one, and every entry names a line that may be touched. The index is derived: it is built anew when a
  * writer attaches, so a crash may leave it in any state. Multipliers are secret: a guest cannot aim at one place.
  */
 import type { Arena } from '../memory/arena.ts'
@@ -26,7 +27,7 @@ export const CLASH = -2
 export const HEADER = 32
 
 export const EMPTY = 0
-const REMOVED = -1
+const REMOVED = 1
 /** Longest probe: at half load one this long has a probability below 1e-9. */
 const PROBES = 128
 
@@ -36,7 +37,7 @@ function placesOf(capacity: number): number {
 
 /** Bytes that a table of `capacity` flows takes. */
 export function lengthOf(capacity: number): number {
-  return (HEADER + WORDS * capacity + placesOf(capacity)) * 4
+  return (HEADER + WORDS * (capacity + 1) + placesOf(capacity)) * 4
 }
 
 export class Keys {
@@ -48,7 +49,7 @@ export class Keys {
   /** A hash's place in the index is `hash >>> shift`; the next one wraps by `mask`. */
   readonly shift: number
   readonly mask: number
-  /** bits of an index entry that are flow << 1 | direction, plus one; those above are the hash's low bits */
+  /** bits of an index entry that are flow << 1 | direction; those above are the hash's low bits */
   readonly bits: number
   readonly seedA: number
   readonly seedB: number
@@ -58,12 +59,12 @@ export class Keys {
   constructor(arena: Arena, at: number, capacity: number) {
     const places = placesOf(capacity)
     this.capacity = capacity
-    this.words = new Int32Array(arena.buffer, at + HEADER * 4, WORDS * capacity)
-    this.f64 = new Float64Array(arena.buffer, at + HEADER * 4, (WORDS / 2) * capacity)
-    this.index = new Int32Array(arena.buffer, at + (HEADER + WORDS * capacity) * 4, places)
+    this.words = new Int32Array(arena.buffer, at + HEADER * 4, WORDS * (capacity + 1))
+    this.f64 = new Float64Array(arena.buffer, at + HEADER * 4, (WORDS / 2) * (capacity + 1))
+    this.index = new Int32Array(arena.buffer, at + (HEADER + WORDS * (capacity + 1)) * 4, places)
     this.shift = (32 - Math.log2(places)) | 0
     this.mask = places - 1
-    this.bits = Math.ceil(Math.log2(2 * capacity + 2)) | 0
+    this.bits = Math.ceil(Math.log2(2 * (capacity + 1))) | 0
     this.seedA = arena.seed(0)
     this.seedB = arena.seed(1)
     this.seedC = arena.seed(2)
@@ -96,8 +97,8 @@ export class Keys {
     for (let probe = 0; probe < PROBES; probe++) {
       const entry = index[place]
       if (entry === EMPTY) return -1
-      const id = ((entry << (32 - bits)) >>> (32 - bits)) - 1
-      if ((entry ^ tag) >>> bits === 0 && entry !== REMOVED) {
+      const id = entry ^ tag
+      if (id >>> bits === 0) {
         const flow = (id >> 1) * WORDS
         const key = flow + (id & 1) * REPLY
         if (
@@ -112,6 +113,32 @@ export class Keys {
     }
     return -1
   }
+  /**
+   * Looks ahead for a burst: fills `guesses` with the flow << 1 | direction that the first `count` hashes most likely stand for (0 to 1:
+   * nobody), and touches the index and the flows so that they are on their way into the cache, all misses at once. Nothing
+   * branches on what is read. A guess is true if the key is the flow's; else ask `search`. The result says nothing.
+   */
+  ahead(hashes: Int32Array, guesses: Int32Array, count: number): number {
+    const { index, words } = this
+    const bits = this.bits | 0
+    const mask = this.mask | 0
+    const shift = this.shift | 0
+    const end = count | 0
+    const low = ((1 << bits) - 1) | 0
+    for (let i = 0; i < end; i++) guesses[i] = index[hashes[i] >>> shift]
+    let sum = 0
+    for (let i = 0; i < end; i++) {
+      const hash = hashes[i]
+      const first = guesses[i]
+      // Of the place and the next one, the second if the tag of the first is another's.
+      const other = ((first ^ (hash << bits)) >>> bits) | 0
+      const chosen = first ^ ((first ^ index[((hash >>> shift) + 1) & mask]) & ((other | -other) >> 31))
+      guesses[i] = chosen & low
+      sum += words[((chosen & low) >>> 1) * WORDS]
+    }
+    return sum
+  }
+
   /** The hash of one of a flow's own keys. */
   protected hashOf(flow: number, direction: number): number {
     const { words } = this
@@ -126,7 +153,7 @@ export class Keys {
     const hash = this.hashOf(flow, direction)
     let place = hash >>> this.shift
     while (index[place] !== EMPTY) place = (place + 1) & this.mask
-    index[place] = (hash << bits) | ((flow << 1) + direction + 1)
+    index[place] = (hash << bits) | (flow << 1) | direction
   }
 
   /** The place in the index where a key goes, CLASH if it is there, FULL if the probe grew too long. */
@@ -141,7 +168,7 @@ export class Keys {
       if (entry === REMOVED) {
         if (found < 0) found = place
       } else if ((entry ^ tag) >>> bits === 0) {
-        const id = ((entry << (32 - bits)) >>> (32 - bits)) - 1
+        const id = entry ^ tag
         const flow = (id >> 1) * WORDS
         const key = flow + (id & 1) * REPLY
         const same = words[key] === source && words[key + DESTINATION] === destination
@@ -156,7 +183,7 @@ export class Keys {
   protected erase(flow: number, direction: number): void {
     const { index, mask, bits } = this
     const hash = this.hashOf(flow, direction)
-    const entry = (hash << bits) | ((flow << 1) + direction + 1)
+    const entry = (hash << bits) | (flow << 1) | direction
     let place = hash >>> this.shift
     for (let probe = 0; index[place] !== entry; probe++) {
       if (probe === PROBES) return
