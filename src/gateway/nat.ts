@@ -25,6 +25,7 @@ import {
 } from '../table/flow.ts'
 import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'
+import { inversePorts } from './conntrack.ts'
 import type { Link } from './link.ts'
 import type { Links } from './links.ts'
 import { Mappings } from './mapping.ts'
@@ -75,7 +76,7 @@ export class Nat implements Holder {
     const isQuery = protocol === ipv4.PROTOCOL_ICMP
     packet.replySource = destination
     packet.replyDestination = packet.source
-    packet.replyPorts = isQuery ? answerOf(packet.ports) : (packet.ports << 16) | (packet.ports >>> 16)
+    packet.replyPorts = inversePorts(protocol, packet.ports)
     packet.binding = -1
     this.hairpin = null
     this.met = -1
@@ -202,12 +203,13 @@ export class Nat implements Holder {
     packet.replyDestination = egress.address
     const isQuery = protocol === ipv4.PROTOCOL_ICMP
     if (!hasPorts(protocol)) return -1
+    const kind = protocol | (packet.ingress.zone << 8)
     let port = packet.ports >>> 16
     for (let draw = 0; draw < DRAWS; draw++) {
       const ports = isQuery
         ? (packet.replyPorts & 0xffff) | (port << 16)
         : (packet.replyPorts & ~0xffff) | port
-      if (this.flows.find(packet.replySource, egress.address, ports, protocol) < 0) {
+      if (this.flows.find(packet.replySource, egress.address, ports, kind) < 0) {
         packet.replyPorts = ports
         return -1
       }
@@ -215,9 +217,4 @@ export class Nat implements Holder {
     }
     return reason.NAT_EXHAUSTED
   }
-}
-
-/** The ports of the answer to an ICMP query: the same identifier and code, the other type. */
-function answerOf(ports: number): number {
-  return (ports & ~0xff00) | (icmp.inverse((ports >>> 8) & 0xff) << 8)
 }
