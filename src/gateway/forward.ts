@@ -30,10 +30,10 @@ import {
   STATUS,
   WORDS,
 } from '../table/flow.ts'
-import type { Conntrack } from './conntrack.ts'
 import type { Link } from './link.ts'
 import type { Passage } from './passage.ts'
-import { UDP_STREAM, UDP as UDP_ONCE } from './timeout.ts'
+import type { Tcp } from './tcp.ts'
+import { UDP as UDP_ONCE, UDP_STREAM } from './timeout.ts'
 
 /** Ethertype IPv4, version 4, five words of header; the type of service is anything. */
 const PLAIN_IPV4 = 0x080045
@@ -63,7 +63,7 @@ export class Forward {
   private readonly view: DataView
   private readonly i32: Int32Array
   private readonly flows: FlowTable
-  private readonly conntrack: Conntrack
+  private readonly tcp: Tcp
   private readonly passage: Passage
   private readonly timeouts: Int32Array
   /** candidates: position, hash, then index entry, then flow << 1 | direction */
@@ -71,17 +71,11 @@ export class Forward {
   private readonly hashes = new Int32Array(BURST)
   private readonly ids = new Int32Array(BURST)
 
-  constructor(
-    arena: Arena,
-    flows: FlowTable,
-    conntrack: Conntrack,
-    passage: Passage,
-    timeouts: Int32Array,
-  ) {
+  constructor(arena: Arena, flows: FlowTable, tcp: Tcp, passage: Passage, timeouts: Int32Array) {
     this.view = arena.view
     this.i32 = arena.i32
     this.flows = flows
-    this.conntrack = conntrack
+    this.tcp = tcp
     this.passage = passage
     this.timeouts = timeouts
   }
@@ -243,8 +237,8 @@ export class Forward {
     if (!passage.leads(out, destination)) return false
     if (protocol === TCP) {
       if ((view.getUint8(start + TCP_FLAGS) & TCP_STATE_FLAGS) !== TCP_ACK) return false
-      if (!this.conntrack.pass(id, start + HEADERS, start + 14 + view.getUint16(start + 16), now))
-        return false
+      const end = start + 14 + view.getUint16(start + 16)
+      if (!this.tcp.pass(id >> 1, direction, start + HEADERS, end, now)) return false
     } else {
       const isStream = (words[flow + STATUS] & ASSURED) !== 0
       words[flow + DEADLINE] = (now + this.timeouts[isStream ? UDP_STREAM : UDP_ONCE]) | 0

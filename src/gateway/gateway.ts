@@ -16,17 +16,28 @@ import { packetLength } from '../pipeline/offload.ts'
 import { DHCP, DNS, GUESTS, NIC_UPLINK } from '../pipeline/program.ts'
 import * as reason from '../pipeline/reason.ts'
 import type { Port } from '../port/port.ts'
-import { FAST, NEIGHBOURS, NETWORKS, REPLY, SOURCE, STATUS, WORDS } from '../table/flow.ts'
+import {
+  DELTAS,
+  DESTINATION,
+  FAST,
+  NEIGHBOURS,
+  NETWORKS,
+  PORTS,
+  REPLY,
+  SOURCE,
+  STATUS,
+  WORDS,
+} from '../table/flow.ts'
 import * as ethernet from '../wire/ethernet.ts'
 import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import * as udp from '../wire/udp.ts'
-import { TAKEN } from './arp.ts'
 import * as check from './check.ts'
 import type { Link } from './link.ts'
 import * as mss from './mss.ts'
-import { RELATED } from './packet.ts'
+import { RELATED, TAKEN } from './packet.ts'
 import type { Parts } from './parts.ts'
+import { addresses, change, fold } from './rewrite.ts'
 import { FOUND, hop, LOCAL } from './route.ts'
 
 const DHCP_SERVER = 67
@@ -57,7 +68,7 @@ export class Gateway {
 
   /** The time of everything that follows: milliseconds, wrapping. What is due now is done: expiry, retries, announcements. */
   tick(now: number): void {
-    const { hold, fragments, flows } = this.parts
+    const { hold, fragments, flows, conntrack } = this.parts
     const passed = (now - this.swept) | 0
     this.now = now
     if (passed < SWEEP_MS && passed >= 0) return
@@ -65,7 +76,7 @@ export class Gateway {
     hold.tick(now)
     fragments.tick(now)
     const share = Math.ceil((flows.high * Math.min(passed, ROUND_MS)) / ROUND_MS)
-    if (flows.count > 0) flows.expire(Math.min(share, SHARE_MAX), now)
+    if (flows.count > 0) conntrack.expire(Math.min(share, SHARE_MAX), now)
     this.parts.outbox.flush()
   }
 
@@ -225,7 +236,21 @@ export class Gateway {
       return -1 - flow
     }
     this.words[flow * WORDS + NETWORKS] = (ingress.port.index << 16) | egress.port.index
+    this.seal(flow * WORDS)
     return this.go(burst, i, flow << 1)
+  }
+
+  /** What the flow's original packets change, as differences of checksums (RFC 1624): 0 for a flow that is not translated. */
+  private seal(flow: number): void {
+    const { words } = this
+    const source = words[flow + REPLY + DESTINATION]
+    const destination = words[flow + REPLY + SOURCE]
+    const reply = words[flow + REPLY + PORTS]
+    const ports = (reply << 16) | (reply >>> 16)
+    const isSame = words[flow + SOURCE] === source && words[flow + DESTINATION] === destination
+    if (isSame && words[flow + PORTS] === ports) return
+    const l3 = addresses(words[flow + SOURCE], words[flow + DESTINATION], source, destination)
+    words[flow + DELTAS] = (l3 << 16) | fold(l3 + change(words[flow + PORTS], ports))
   }
 
   /** Whether a first packet may pass on to `egress` at all; -1 or a reason. */
@@ -266,12 +291,13 @@ export class Gateway {
     const { packet, icmp: errors } = this.parts
     const isIcmp = packet.protocol === ipv4.PROTOCOL_ICMP
     if (isIcmp && packet.transport < packet.end && icmp.type(view, packet.transport) === icmp.ECHO) {
-      const why = errors.echo(packet, this.now)
+      const why = errors.echo(packet)
       if (why !== -1) return why
       if (packet.length - ethernet.HEADER_LENGTH > packet.ingress.mtu) {
         return this.pieces(burst, i, packet.ingress.mtu, packet.ingress.port.index, packet.port.index)
       }
       burst.verdict[i] = packet.port.index
+      burst.work[i] = packet.work
       return -1
     }
     return packet.ingress.role === GUESTS ? reason.NO_SERVICE : reason.NAT_FILTERED
@@ -294,13 +320,10 @@ export class Gateway {
     const isReady = n !== 0 && neighbours.usable(n, this.now)
     if (packet.state === RELATED) nat.applyError(packet, id >> 1, id & 1)
     else {
-      mss.clamp(
-        this.view,
-        packet.transport,
-        packet.end,
-        Math.min(packet.ingress.mtu, egress.mtu),
-        packet.work,
-      )
+      if (packet.protocol === ipv4.PROTOCOL_TCP) {
+        const mtu = Math.min(packet.ingress.mtu, egress.mtu)
+        mss.clamp(this.view, packet.transport, packet.end, mtu, packet.work)
+      }
       nat.apply(packet, id >> 1, id & 1)
     }
     conntrack.account(id, packet.end - packet.network)

@@ -8,6 +8,7 @@ import type { Port } from '../port/port.ts'
 import { FlowTable } from '../table/flow.ts'
 import { Neighbours } from '../table/neighbour.ts'
 import { Arp } from './arp.ts'
+import { Ask } from './ask.ts'
 import { Conntrack } from './conntrack.ts'
 import { Forward } from './forward.ts'
 import { Fragments } from './fragment.ts'
@@ -51,6 +52,7 @@ export class Parts {
   readonly route: Route
   readonly forward: Forward
   readonly icmp: Icmp
+  readonly ask: Ask
   readonly arp: Arp
   readonly hold: Hold
   readonly fragments: Fragments
@@ -74,10 +76,21 @@ export class Parts {
     this.nat = new Nat(arena, this.flows, program.bindingsAt, program.bindingCapacity)
     this.flows.holder = this.nat
     this.route = new Route(this.links, nowhere)
-    this.forward = new Forward(arena, this.flows, this.conntrack, this.passage, this.timeouts)
+    this.forward = new Forward(arena, this.flows, this.conntrack.tcp, this.passage, this.timeouts)
     this.icmp = new Icmp(arena.u8, view, pool, this.outbox)
-    this.arp = new Arp(view, this.outbox, this.neighbours)
-    this.hold = new Hold(view, pool, counters, ports, this.outbox, this.neighbours, this.icmp)
-    this.fragments = new Fragments(arena, pool, counters, this.outbox, this.icmp)
+    this.ask = new Ask(view, pool, this.outbox)
+    this.fragments = new Fragments(arena, pool, counters, ports, this.outbox, this.icmp)
+    this.hold = new Hold(
+      view,
+      pool,
+      counters,
+      ports,
+      this.neighbours,
+      this.ask,
+      this.icmp,
+      this.fragments,
+      this.outbox,
+    )
+    this.arp = new Arp(view, this.neighbours, this.ask, this.hold)
   }
 }

@@ -25,6 +25,9 @@ export class Setup {
   private parts: Parts | null = null
   private present: GatewayProgram | null = null
   private redirects: RedirectProgram[] = []
+  /** address and MAC of each link by its local port's incarnation, and the links that nobody was told of */
+  private known = new Map<number, string>()
+  private fresh: Link[] = []
 
   constructor(ground: Ground) {
     this.ground = ground
@@ -51,9 +54,23 @@ export class Setup {
     parts.nat.setRedirects(wanted.redirects, parts.links)
     // Next hops are looked up anew: a route may lead elsewhere now.
     for (let flow = 0; flow < parts.flows.high; flow++) parts.flows.words[flow * WORDS + NEIGHBOURS] = 0
-    parts.arp.links(parts.links.list, now)
-    parts.outbox.flush()
+    this.fresh = parts.links.list.filter(
+      (link) => link.address !== 0 && !link.intercept && this.isFresh(link),
+    )
+    this.known = new Map(parts.links.list.map((link) => [link.port.incarnation, keyOf(link)]))
     return this.gateway
+  }
+
+  /** Tells networks whose gateway is new, or has another address, who it is (RFC 5227 2.3). Ports must have their queues. */
+  announce(): void {
+    if (this.parts === null) return
+    for (const link of this.fresh) this.parts.ask.announce(link, link.address)
+    this.fresh = []
+    this.parts.outbox.flush()
+  }
+
+  private isFresh(link: Link): boolean {
+    return this.known.get(link.port.incarnation) !== keyOf(link)
   }
 
   /** Forgets flows; returns how many. */
@@ -126,6 +143,12 @@ export class Setup {
     parts.links.at.fill(null)
     parts.links.list = [...made.values()]
     for (const link of parts.links.list) parts.links.at[link.port.index] = link
+    const { links } = parts.ask
+    links.length = 0
+    for (const link of parts.links.list) {
+      while (links.length < link.network.index) links.push(null)
+      links[link.network.index] = link
+    }
     return changed
   }
 
@@ -158,6 +181,10 @@ function samePlaces(a: GatewayProgram, b: GatewayProgram): boolean {
   )
 }
 
+function keyOf(link: Link): string {
+  return `${link.address} ${link.high} ${link.low}`
+}
+
 function same(a: RedirectProgram, b: RedirectProgram): boolean {
   return JSON.stringify(a) === JSON.stringify(b)
 }
@@ -188,7 +215,8 @@ function fill(link: Link, wanted: LinkProgram): void {
 function leads(words: Int32Array, f: number, redirect: RedirectProgram): boolean {
   if ((words[f + STATUS] & 0xff) !== ipv4.PROTOCOL_UDP) return false
   const port = words[f + PORTS] & 0xffff
-  const isThere = words[f + DESTINATION] === redirect.address && port >= redirect.first && port <= redirect.last
+  const isThere =
+    words[f + DESTINATION] === redirect.address && port >= redirect.first && port <= redirect.last
   return isThere && words[f + REPLY + SOURCE] === redirect.to
 }
 

@@ -2,6 +2,7 @@
  * Swap puts a new program into a running dataplane, between two bursts. Ports and networks that did not change keep their
  * objects, tables and queues; what went is flushed. Cold code: it may allocate.
  */
+import { type Selection, Setup } from '../gateway/setup.ts'
 import type { Arena } from '../memory/arena.ts'
 import { BLOCK_LENGTH } from '../memory/block.ts'
 import { PORT_COUNT_MAX, rowOf } from '../memory/counters.ts'
@@ -24,6 +25,7 @@ export class Swap {
   private readonly dataplane: Dataplane
   private readonly counters: Float64Array
   private readonly worker: number
+  private readonly setup: Setup
   /** this worker's queues, by port incarnation */
   private readonly attached = new Map<string, Attached>()
 
@@ -41,6 +43,9 @@ export class Swap {
     this.dataplane = dataplane
     this.counters = counters
     this.worker = worker
+    const { ports, none, deliver, crossing } = dataplane
+    const { outboxAt } = layout
+    this.setup = new Setup({ arena, pool, counters, ports, none, deliver, crossing, outboxAt })
   }
 
   /** Applies `program`; returns this worker's queues that are new and those that went. */
@@ -49,7 +54,7 @@ export class Swap {
     const networks = new Map(program.networks.map((next) => [next.index, this.network(next)]))
     const before = dataplane.ports.filter((port) => port !== dataplane.none)
     const wanted = new Map(program.ports.map((next) => [next.incarnation, next]))
-    for (const port of before) if (!wanted.has(port.incarnation)) this.forget(port)
+    for (const port of before) if (!wanted.has(port.incarnation)) this.drop(port)
     for (const next of program.ports) this.port(next, networks.get(next.network)!)
     dataplane.networks.length = 0
     for (const [index, network] of networks) {
@@ -61,7 +66,11 @@ export class Swap {
       if (network.worker === this.worker)
         this.fix(network, program.networks.find((next) => next.index === index)!, now)
     }
-    return this.queues(program)
+    dataplane.gateway =
+      this.worker === 0 ? this.setup.run(program.gateway, program.networks, networks, now) : null
+    const queues = this.queues(program)
+    this.setup.announce()
+    return queues
   }
 
   /** Forgets the dynamic MACs of a network (all: -1) or of one port; returns how many this worker forgot. */
@@ -72,6 +81,21 @@ export class Swap {
         removed += each.macs.flush(port)
     }
     return removed
+  }
+
+  /** The addresses that a guarded port holds now. */
+  guard(port: number, addresses: number[]): void {
+    this.dataplane.ports[port].guardAddresses = Int32Array.from(addresses)
+  }
+
+  /** Forgets flows of the gateway; returns how many. */
+  forget(selection: Selection): number {
+    return this.setup.forget(selection)
+  }
+
+  /** Forgets neighbours that the gateway learned in a network, in all with -1; returns how many. */
+  unlearn(network: number): number {
+    return this.setup.unlearn(network)
   }
 
   private network(next: NetworkProgram): Network {
@@ -91,7 +115,8 @@ export class Swap {
     return new MacTable(this.arena, next.macsAt, next.macCapacity, next.ageingMs, PORT_COUNT_MAX)
   }
 
-  private forget(port: Port): void {
+  private drop(port: Port): void {
+    this.setup.leave(port.index)
     if (port.network.worker === this.worker) port.network.macs.flush(port.index, GATEWAY)
     this.dataplane.ports[port.index] = this.dataplane.none
   }

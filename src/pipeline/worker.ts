@@ -56,9 +56,18 @@ class Worker implements Desk {
         for (const attached of removed) this.detach(attached)
         for (const attached of added) this.attach(attached)
       }
-      const result = order.type === 'flush' ? this.swap.flush(order.network, order.port) : 0
-      this.answer({ type: 'done', number: order.number, result })
+      this.answer({ type: 'done', number: order.number, result: this.carry(order) })
     }
+  }
+
+  /** Carries out an order that changes entries of tables; returns how many. */
+  private carry(order: Order): number {
+    const { swap } = this
+    if (order.type === 'flush') return swap.flush(order.network, order.port)
+    if (order.type === 'neighbours') return swap.unlearn(order.network)
+    if (order.type === 'flows') return swap.forget(order)
+    if (order.type === 'guard') swap.guard(order.port, order.addresses)
+    return 0
   }
 
   /** Stops waiting for a device that is gone and tells the control thread. */
