@@ -29,7 +29,6 @@ import { restore } from './quote.ts'
 
 export const HELD_MAX = 256
 export const HELD_PER_NEIGHBOUR = 16
-/** so that one port's packets to nobody leave room for those of others */
 export const HELD_PER_PORT = 64
 const TRIES = 3
 const RETRY_MS = 1000
@@ -42,7 +41,7 @@ const FORGET_MS = 300_000
 /** How often all neighbours are looked at. */
 const ROUND_MS = 250
 
-/** int32 of one waiting packet, and what they are */
+/** int32 of one waiting packet */
 const WORDS = 9
 const FRAME = 0
 const LENGTH = 1
@@ -126,13 +125,14 @@ export class Hold implements Holder {
     const { neighbours, held } = this
     const port = packet.port.index
     let n = neighbours.find(link.network.index, hop)
+    if (n !== 0 && this.waiting[n] >= HELD_PER_NEIGHBOUR) this.dropFirst(n, reason.HELD_FULL)
+    // A port has no more questions under way than packets that wait.
+    if (this.free < 0 || this.perPort[port] >= HELD_PER_PORT) return reason.HELD_FULL
     if (n === 0) {
       n = this.admit(link.network.index, hop, true, now)
       if (n === 0) return reason.HELD_FULL
       this.question(n, link, now)
     }
-    if (this.waiting[n] >= HELD_PER_NEIGHBOUR) this.dropFirst(n, reason.HELD_FULL)
-    if (this.free < 0 || this.perPort[port] >= HELD_PER_PORT) return reason.HELD_FULL
     const i = this.free
     const at = i * WORDS
     this.free = held[at + NEXT]
@@ -247,8 +247,7 @@ export class Hold implements Holder {
     if (passed >= 0 && passed < ROUND_MS) return
     this.looked = now
     const { neighbours } = this
-    if (neighbours.count === 0) return
-    for (let n = 1; n <= neighbours.capacity; n++) {
+    for (let n = 1; neighbours.count > 0 && n <= neighbours.capacity; n++) {
       const state = neighbours.state(n)
       if (state !== 0) this.look(n, state, now)
     }
