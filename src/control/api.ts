@@ -8,8 +8,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Metrics } from './metrics.ts'
 import { document } from './openapi.ts'
 import { pathText, problems } from './problem.ts'
-import { Refusal } from './refusal.ts'
-import { Absent } from './registry.ts'
+import { Absent, Refusal } from './refusal.ts'
 import { type Route, routes, type Service } from './routes.ts'
 
 /** A daemon that serves; before that every request is answered 503. */

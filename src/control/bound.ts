@@ -51,7 +51,14 @@ function overlap(a: Publish, b: Publish): boolean {
 /** A mapping leads to a guest of the network, and no two want the same port of the same card or host. */
 function mappings(network: NetworkConfiguration, earlier: NetworkConfiguration[], report: Report): void {
   const { subnet, uplink, gateway, publish } = network
-  if (subnet === null || uplink.kind === 'none') return
+  if (subnet === null || uplink.kind === 'none') {
+    if (publish.length > 0)
+      report(
+        ['networks', network.name, 'publish'],
+        `found ${shown(publishText(publish[0]))}, expected an empty list: nothing leads in here`,
+      )
+    return
+  }
   const own = uplink.kind === 'nic' && uplink.address !== 'dhcp' ? uplink.address?.split('/')[0] : null
   publish.forEach((mapping, n) => {
     const path = ['networks', network.name, 'publish', n]

@@ -43,7 +43,9 @@ export function program(
     ...network(net, members, statics),
     link: link(net, nets, members, ground),
   }))
-  const ports = [...members.values()].map((member) => port(member, nets.get(member.spec.network)!, workers))
+  const ports = [...members.values()].map((member) =>
+    port(member, nets.get(member.spec.network)!, workers, ground),
+  )
   const { memory, timeouts, redirects } = ground
   return { networks, ports, gateway: { ...memory, timeouts, redirects } }
 }
@@ -73,7 +75,7 @@ function network(net: Net, members: Map<string, Member>, statics: Static[]): Omi
   return { index, worker, mtu: configuration.mtu, macsAt, macCapacity, ageingMs, fixed }
 }
 
-function port(member: Member, net: Net, workers: number): PortProgram {
+function port(member: Member, net: Net, workers: number, ground: Ground): PortProgram {
   const { spec, index, incarnation, device, memoryAt } = member
   const descriptors = device ? device.fds : []
   const kinds = memoryAt >= 0 ? [-1] : descriptors
@@ -86,7 +88,7 @@ function port(member: Member, net: Net, workers: number): PortProgram {
     isolated: spec.isolated,
     gateway: spec.holdsGateway,
     local: spec.type === 'local',
-    guard: guard(member),
+    guard: guard(member, ground),
     macLimit: spec.macLimit,
     floodLimit: spec.floodLimit,
     queues: kinds.map((fd, q) => ({
@@ -100,20 +102,26 @@ function port(member: Member, net: Net, workers: number): PortProgram {
   }
 }
 
-function guard(member: Member): PortProgram['guard'] {
+/** The addresses that a guarded port may send with: its own and what is leased to its MAC. */
+export function guarded({ spec, address }: Member, ground: Ground): number[] {
+  const own = cidr(address ?? '')?.address
+  const held = spec.mac === null ? [] : ground.held(spec.network, spec.mac)
+  return [...new Set(own === undefined ? held : [own, ...held])]
+}
+
+function guard(member: Member, ground: Ground): PortProgram['guard'] {
   const { spec } = member
   if (!spec.guard) return null
   const own = spec.mac ? mac.parse(spec.mac) : null
-  const address = cidr(spec.address ?? '')
   // Without a known MAC nothing is its own: the zero address is dropped as a bad source anyway.
-  return { high: own?.high ?? 0, low: own?.low ?? 0, addresses: address ? [address.address] : [] }
+  return { high: own?.high ?? 0, low: own?.low ?? 0, addresses: guarded(member, ground) }
 }
 
 function station(member: Member, net: Net): PortProgram['station'] {
   const { spec } = member
   if (spec.type !== 'tun') return null
   const own = mac.parse(spec.mac!)!
-  const address = cidr(spec.address!)!
+  const address = cidr(member.address ?? '')
   const gateway = net.configuration.gateway === null ? 0 : (ipv4(net.configuration.gateway) ?? 0)
-  return { ...own, address: address.address, prefix: address.prefix, gateway }
+  return { ...own, address: address?.address ?? 0, prefix: address?.prefix ?? 0, gateway }
 }

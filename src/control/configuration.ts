@@ -41,6 +41,11 @@ export type UplinkConfiguration =
   | { kind: 'nic'; device: string; address: 'dhcp' | string | null; gateway: string | null }
   | { kind: 'none' }
 
+/** A published port and where it comes from; one of a `bridgeport run` lives as long as its port. */
+export interface Published extends Publish {
+  origin: 'file' | 'runtime' | 'run'
+}
+
 export type Behaviour = 'endpoint-independent' | 'address-dependent' | 'address-and-port-dependent'
 
 export interface NatConfiguration {
@@ -65,7 +70,7 @@ export interface NetworkConfiguration {
   nat: NatConfiguration
   /** guests may reach the host itself through the host uplink */
   hostAccess: boolean
-  publish: Publish[]
+  publish: Published[]
   /** ports of an isolated network reach the gateway and the host only */
   isolated: boolean
   /** the network's interface on the host; `address` is CIDR text */

@@ -7,29 +7,30 @@ import { type Problem, shown } from './problem.ts'
 
 const unusable = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3'].map((text) => address.cidr(text) as Cidr)
 
-function subnet(network: NetworkConfiguration, earlier: NetworkConfiguration[], report: Report): void {
-  const { subnet } = network
-  if (subnet === null) return
-  const path = ['networks', network.name, 'subnet']
+/** What a subnet has to be instead, null if it can be one. */
+function unfit(subnet: Cidr): string | null {
   const base = address.networkOf(subnet)
-  if (subnet.prefix < 8 || subnet.prefix > 30)
-    report(path, `found ${shown(subnet.text)}, expected a prefix from /8 to /30`)
-  else if (subnet.address !== base)
-    report(
-      path,
-      `found ${shown(subnet.text)}, expected ${address.ipv4Text(base)}/${subnet.prefix}, without host bits`,
-    )
-  else if (unusable.some((each) => address.overlap(each, subnet)))
-    report(
-      path,
-      `found ${shown(subnet.text)}, expected unicast addresses that are not loopback, such as 10.0.2.0/24`,
-    )
+  if (subnet.prefix < 8 || subnet.prefix > 30) return 'a prefix from /8 to /30'
+  if (subnet.address !== base) return `${address.ipv4Text(base)}/${subnet.prefix}, without host bits`
+  if (unusable.some((each) => address.overlap(each, subnet)))
+    return 'unicast addresses that are not loopback, such as 10.0.2.0/24'
+  return null
+}
+
+/** False if the subnet itself cannot be: then nothing is said of what should lie in it. */
+function subnet(network: NetworkConfiguration, earlier: NetworkConfiguration[], report: Report): boolean {
+  const { subnet } = network
+  if (subnet === null) return true
+  const path = ['networks', network.name, 'subnet']
+  const wrong = unfit(subnet)
+  if (wrong !== null) report(path, `found ${shown(subnet.text)}, expected ${wrong}`)
   const other = earlier.find((each) => each.subnet !== null && address.overlap(each.subnet, subnet))
   if (other !== undefined)
     report(
       path,
       `found ${shown(subnet.text)}, expected a subnet that does not overlap ${other.subnet?.text} of ${named('networks', other)}`,
     )
+  return wrong === null
 }
 
 function gateway(network: NetworkConfiguration, addresses: Claims, report: Report): void {
@@ -127,9 +128,10 @@ export function check(all: Configuration): Problem[] {
   const [addresses, macs, interfaces] = [new Claims(), new Claims(), new Claims()]
   const networks = [...all.networks.values()]
   networks.forEach((network, n) => {
-    subnet(network, networks.slice(0, n), report)
-    gateway(network, addresses, report)
-    bound.check(network, networks.slice(0, n), all, addresses, report)
+    if (subnet(network, networks.slice(0, n), report)) {
+      gateway(network, addresses, report)
+      bound.check(network, networks.slice(0, n), all, addresses, report)
+    }
     reserved(network, all, report)
     if (network.host === null) return
     const other = interfaces.take(` ${network.host.ifname}`, `the host's of ${named('networks', network)}`)

@@ -3,7 +3,7 @@
  * what is meant, with each mode's defaults.
  */
 import * as address from './address.ts'
-import type { Cidr, NetworkConfiguration } from './configuration.ts'
+import type { Cidr, NetworkConfiguration, Published } from './configuration.ts'
 import { addressRange, duration, portRange, publish } from './quantity.ts'
 import type { NetworkInput } from './schema.ts'
 
@@ -83,7 +83,12 @@ function nat({ nat }: NetworkInput): NetworkConfiguration['nat'] {
 }
 
 /** The gateway's part of a network's configuration. The form of `input` is checked before. */
-export function gateway(name: string, input: NetworkInput, subnet: Cidr | null): Gateway {
+export function gateway(
+  name: string,
+  input: NetworkInput,
+  subnet: Cidr | null,
+  published: readonly { text: string; origin: Published['origin'] }[],
+): Gateway {
   const way = uplink(input)
   return {
     gateway: addressOf(input, subnet),
@@ -93,7 +98,10 @@ export function gateway(name: string, input: NetworkInput, subnet: Cidr | null):
     uplink: way,
     nat: nat(input),
     hostAccess: input.hostAccess ?? true,
-    publish: (input.publish ?? []).flatMap((text) => publish(text) ?? []),
+    publish: published.flatMap(({ text, origin }) => {
+      const mapping = publish(text)
+      return mapping === null ? [] : [{ ...mapping, origin }]
+    }),
   }
 }
 

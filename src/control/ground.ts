@@ -13,6 +13,7 @@ import * as mac from '../wire/mac.ts'
 import { type Cidr, ipv4 } from './address.ts'
 import type { Configuration } from './configuration.ts'
 import type { Seat } from './link.ts'
+import { hostAccess, Reservations, redirects } from './publish.ts'
 import { Refusal } from './refusal.ts'
 import { chooseLink, endsOf } from './uplink.ts'
 import { cardAddress, sites, uplinkIfname, uplinkMac, uplinkName, wantsLink, written } from './wiring.ts'
@@ -46,6 +47,9 @@ export class Ground {
   readonly leased = new Map<string, { address: Cidr; router: number }>()
   redirects: RedirectProgram[] = []
   host: number[] = []
+  /** addresses leased to a MAC of a network */
+  held: (network: string, mac: string) => number[] = () => []
+  readonly reservations = new Reservations()
   private readonly links = new Map<string, Cidr>()
 
   constructor(arena: Arena, capacity: number) {
@@ -81,6 +85,7 @@ export class Ground {
       taken.push(link)
       this.links.set(each.name, link)
     }
+    for (const each of all) this.reservations.settle(each.name, this.links.has(each.name) ? each.publish : [])
   }
 
   /** Takes over what a configuration says of ways outside: seats, timeouts, the host's addresses. */
@@ -110,6 +115,21 @@ export class Ground {
     }
     for (const name of this.links.keys()) if (!networks.has(name)) this.links.delete(name)
     this.look()
+  }
+
+  /** What is led inside, in the order of precedence: published ports, then the host for guests that ask their gateway. */
+  lead({ networks }: Configuration, nets: ReadonlyMap<string, { index: number }>): void {
+    this.redirects = [...networks.values()].flatMap((each) => {
+      const name = uplinkName(each.name)
+      const [guests, uplink, seat] = [nets.get(each.name), nets.get(name), this.seats.get(name)]
+      const gateway = ipv4(each.gateway ?? '')
+      if (guests === undefined || uplink === undefined || seat === undefined || gateway === null) return []
+      const isHost = each.uplink.kind === 'host'
+      return [
+        ...redirects(each, seat, uplink.index, isHost ? this.reservations : null),
+        ...(isHost && each.hostAccess ? hostAccess(guests.index, gateway, seat.router) : []),
+      ]
+    })
   }
 
   /** Reads the host's own addresses; true if they changed. */

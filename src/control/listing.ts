@@ -8,7 +8,9 @@ import { broadcastOf, cidr, ipv4, ipv4Text, networkOf } from './address.ts'
 import type { Net } from './compile.ts'
 import { type Member, mtuOf } from './member.ts'
 import type { Plant } from './plant.ts'
-import type { MacRow, NetworkRow, PortRow } from './rows.ts'
+import { publishText, rangeText } from './quantity.ts'
+import type { MacRow, NetworkRow, PortRow, PublishRow } from './rows.ts'
+import { uplinkName } from './wiring.ts'
 
 /** By bit of a device's offloads, and by kind of a table's entry. */
 const OFFLOAD_NAMES = ['csum', 'tso4', 'tso6', 'ecn', 'uso']
@@ -51,7 +53,8 @@ export function ports(plant: Plant): PortRow[] {
   return members.map((member) => {
     const { spec, index } = member
     const offloads = OFFLOAD_NAMES.filter((_, bit) => ((member.device?.offloads ?? 0) >> bit) & 1)
-    const { name, network, type, ifname, netns, mac, address, queues, isolated, guard, origin } = spec
+    const { name, network, type, ifname, netns, mac, queues, isolated, guard, origin } = spec
+    const { address } = member
     const settings = { name, network, type, ifname, netns, mac, address, queues, isolated, guard, origin }
     return { ...settings, mtu: mtuOf(spec), ...look(member), offloads, ...plant.totals.port(index) }
   })
@@ -83,6 +86,26 @@ export function macs(plant: Plant): MacRow[] {
   )
 }
 
+/** Published ports and whether they lead inside now. */
+export function publish(plant: Plant): PublishRow[] {
+  const nets = [...plant.nets.values()].filter(({ role }) => role === GUESTS)
+  return nets.flatMap(({ name, configuration }) => {
+    const isUp = plant.ground.seats.has(uplinkName(name))
+    return configuration.publish.map((mapping) => ({
+      network: name,
+      publish: publishText(mapping),
+      protocol: mapping.protocol,
+      host: mapping.host,
+      hostPorts: rangeText(mapping.hostPorts),
+      guest: mapping.guest,
+      guestPorts: rangeText(mapping.guestPorts),
+      state: isUp ? ('up' as const) : ('waiting' as const),
+      reason: isUp ? '' : 'the uplink has no address yet',
+      origin: mapping.origin,
+    }))
+  })
+}
+
 /** The next free address of a network's subnet, as CIDR text, or null if it has no subnet or no address left. */
 export function freeAddress(plant: Plant, network: string): string | null {
   const configuration = plant.nets.get(network)?.configuration
@@ -90,8 +113,7 @@ export function freeAddress(plant: Plant, network: string): string | null {
   if (!configuration || !subnet) return null
   const taken = new Set<number | null>()
   if (configuration.gateway) taken.add(ipv4(configuration.gateway))
-  for (const { spec } of plant.members.values())
-    if (spec.address) taken.add(cidr(spec.address)?.address ?? null)
+  for (const { address } of plant.members.values()) if (address) taken.add(cidr(address)?.address ?? null)
   for (let address = networkOf(subnet) + 1; address < broadcastOf(subnet); address++) {
     if (!taken.has(address)) return `${ipv4Text(address)}/${subnet.prefix}`
   }

@@ -4,7 +4,7 @@ import { birth } from '../port/namespace.ts'
 import type { Configuration } from './configuration.ts'
 import { check, entries, read, type Source } from './file.ts'
 import { Refusal } from './refusal.ts'
-import type { NetworkEntry, Parts, PortEntry } from './resolve.ts'
+import type { NetworkEntry, Parts, PortEntry, PublishEntry } from './resolve.ts'
 import * as runtime from './runtime.ts'
 import { type PortInput, SocketPath } from './schema.ts'
 
@@ -49,6 +49,7 @@ export function combine(
   added: runtime.Contents,
   runs: Map<string, PortInput>,
   path: string,
+  published: readonly PublishEntry[] = [],
 ): Parts {
   const own = entries(source.input)
   const networks = new Map<string, NetworkEntry>(own.networks)
@@ -72,7 +73,8 @@ export function combine(
     else ports.set(name, { input, origin: 'run' as const })
   }
   if (twice.length > 0) throw Refusal.of(twice)
-  return { settings: source.input, networks, ports }
+  const publish = [...added.publish.map((each) => ({ ...each, port: '' })), ...published]
+  return { settings: source.input, networks, ports, publish }
 }
 
 /** A socket path that did not come from the file, in the file's form. Throws a Refusal. */
@@ -88,14 +90,19 @@ function socketPath(socket: string): string {
 }
 
 /** Reads the file and runtime.yaml and checks them together. Throws a Refusal. */
-export function load(path: string | null, overrides: Overrides, runs = new Map<string, PortInput>()): Loaded {
+export function load(
+  path: string | null,
+  overrides: Overrides,
+  runs = new Map<string, PortInput>(),
+  published: readonly PublishEntry[] = [],
+): Loaded {
   const source = read(path)
   const socket = overrides.socket ?? source.input.socket ?? overrides.fallback
   if (socket !== undefined) source.input.socket = socketPath(socket)
   const state = check({ settings: source.input, networks: new Map(), ports: new Map() }).state
   const { added, lost } = living(runtime.read(runtime.pathIn(state)))
   const configuration = check(
-    combine(source, added, runs, runtime.pathIn(state)),
+    combine(source, added, runs, runtime.pathIn(state), published),
     source,
     runtime.pathIn(state),
   )

@@ -23,6 +23,8 @@ export interface Member {
   spec: Spec
   index: number
   incarnation: number
+  /** what its interface has, CIDR text: the written address, or a leased one */
+  address: string | null
   device: device.Device | null
   /** place of a memory port in the arena, -1 for others */
   memoryAt: number
@@ -88,7 +90,7 @@ export function placeOf(spec: Spec): string {
 }
 
 /** Opens the device of a port; throws a Refusal that says what the kernel did not allow and what to do. */
-export function openDevice(spec: Spec, instance: string): device.Device {
+export function openDevice(spec: Spec, instance: string, address: string | null): device.Device {
   const netns = device.namespacePath(spec.netns)
   try {
     const opened = device.open({
@@ -96,8 +98,8 @@ export function openDevice(spec: Spec, instance: string): device.Device {
       ifname: spec.ifname,
       netns,
       mac: spec.mac,
-      address: spec.address,
-      gateway: spec.gateway,
+      address,
+      gateway: address === null ? null : spec.gateway,
       mtu: mtuOf(spec),
       queues: spec.queues,
       offload: spec.offload,

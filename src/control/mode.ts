@@ -3,7 +3,7 @@ import { leadsOutside } from './gateway.ts'
 import { type Problem, shown } from './problem.ts'
 import type { NetworkInput } from './schema.ts'
 
-type Key = 'gateway' | 'domain' | 'dhcp' | 'dns' | 'uplink' | 'nat' | 'hostAccess' | 'publish' | 'isolated'
+type Key = 'gateway' | 'domain' | 'dhcp' | 'dns' | 'uplink' | 'nat' | 'hostAccess'
 
 const isOff = (value: unknown) => value === undefined || value === 'off' || value === 'none'
 
@@ -27,7 +27,6 @@ export function misfits(name: string, input: NetworkInput): Problem[] {
       if (!isOff(input[key]))
         refuse(key, mode === 'bridged' ? "off: the LAN's own serves" : 'off in a network without a subnet')
   const isServed = leadsOutside(mode) && way !== 'none'
-  if (!isServed && (input.publish?.length ?? 0) > 0) refuse('publish', 'an empty list: nothing leads in here')
   if (mode !== 'nat' && input.nat !== undefined) refuse('nat', `no such key: ${mode} translates nothing`)
   if (!(isServed && way !== 'nic') && input.hostAccess === true)
     refuse('hostAccess', 'false: it is for the uplink host')

@@ -135,17 +135,18 @@ export class Plant {
   }
 
   /** Opens a port's device and takes the port in; one whose namespace is not there yet waits for it. */
-  admit(spec: Spec): Member {
+  admit(spec: Spec, address: string | null = null): Member {
     let index = 0
     const taken = new Set([...this.members.values()].map((member) => member.index))
     while (taken.has(index)) index++
     const incarnation = this.number()
-    const member: Member = { spec, index, incarnation, device: null, memoryAt: -1, state: 'up', reason: '' }
+    const none = { device: null, memoryAt: -1, state: 'up' as const, reason: '' }
+    const member: Member = { spec, index, incarnation, address, ...none }
     if (spec.type === 'memory' || spec.type === 'local') {
       const { length } = spec.type === 'local' ? memory.LOCAL : memory.FULL
       member.memoryAt = this.arena.allocate(`memory/${incarnation}`, length).at
     } else if (isThere(spec)) {
-      member.device = openDevice(spec, this.instance)
+      member.device = openDevice(spec, this.instance, address)
     } else {
       this.suspend(member)
     }
@@ -167,7 +168,7 @@ export class Plant {
   resume(member: Member): boolean {
     if (member.spec.netns.startsWith('pid:') || !isThere(member.spec)) return false
     try {
-      member.device = openDevice(member.spec, this.instance)
+      member.device = openDevice(member.spec, this.instance, member.address)
     } catch (error) {
       member.reason = (error as Error).message
       return false

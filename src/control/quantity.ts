@@ -78,9 +78,12 @@ export function publish(text: string): Publish | null {
   return { protocol: protocol as 'tcp' | 'udp', host, hostPorts, guest, guestPorts }
 }
 
+/** `8080`, or `8000-8010`. */
+export function rangeText({ first, last }: { first: number; last: number }): string {
+  return first === last ? String(first) : `${first}-${last}`
+}
+
 /** A published port in the form that it is written in. */
 export function publishText({ protocol, host, hostPorts, guest, guestPorts }: Publish): string {
-  const range = ({ first, last }: { first: number; last: number }) =>
-    first === last ? first : `${first}-${last}`
-  return `${protocol}:${host}:${range(hostPorts)}-${guest}:${range(guestPorts)}`
+  return `${protocol}:${host}:${rangeText(hostPorts)}-${guest}:${rangeText(guestPorts)}`
 }

@@ -20,3 +20,6 @@ export class Refusal extends Error {
     return refusal
   }
 }
+
+/** The thing that was named does not exist. */
+export class Absent extends Refusal {}

@@ -9,37 +9,32 @@ import type { Configuration } from './configuration.ts'
 import { check } from './file.ts'
 import { vacate } from './host.ts'
 import { combine, type Loaded, load, type Overrides, processOf } from './load.ts'
+import { entryOf, type PublishInput, persistent, removable } from './mapping.ts'
 import { unavailable } from './pending.ts'
 import { pathText } from './problem.ts'
-import { Refusal } from './refusal.ts'
-import type { MacRow, NetworkRow, PortRow } from './rows.ts'
+import { Absent, Refusal } from './refusal.ts'
+import type { MacRow, NetworkRow, PortRow, PublishRow } from './rows.ts'
 import * as runtime from './runtime.ts'
 import type { NetworkInput, PortInput } from './schema.ts'
 import type { Switch } from './switch.ts'
-
-/** The thing that was named does not exist. */
-export class Absent extends Refusal {}
-
-/** How often a `run` port's process is looked for, in milliseconds: its namespace may outlive it. */
-const WATCH_MS = 1000
+import { type Guests, Tenants } from './tenant.ts'
 
 export class Registry {
   private loaded: Loaded
-  private runs = new Map<string, PortInput>()
-  /** the namespaces of `run` ports, to end what is left in one whose process was killed */
-  private readonly namespaces = new Map<string, string>()
+  private readonly tenants = new Tenants((name) => void this.removePort(name).catch(() => {}))
   private readonly fabric: Switch
   private readonly overrides: Overrides
   private turn: Promise<unknown> = Promise.resolve()
-  private timer: NodeJS.Timeout | null = null
 
   constructor(loaded: Loaded, fabric: Switch, overrides: Overrides) {
     this.loaded = loaded
     this.fabric = fabric
     this.overrides = overrides
     fabric.on('gone', (name) => {
-      this.runs.delete(name)
       this.loaded.configuration.ports.delete(name)
+      const left = this.tenants.without(name)
+      if (left.published.length === this.tenants.guests.published.length) this.tenants.guests = left
+      else void this.inTurn(() => this.change(this.loaded.added, left)).catch(() => {})
     })
   }
 
@@ -81,7 +76,8 @@ export class Registry {
   /** Reads the file again and applies the difference. Throws a Refusal, and then everything is as it was. */
   reload(path: string | null): Promise<void> {
     return this.inTurn(async () => {
-      const next = load(path, this.overrides, this.runs)
+      const { ports, published } = this.tenants.guests
+      const next = load(path, this.overrides, ports, published)
       const { configuration: now } = this.loaded
       const fixed = {
         socket: next.configuration.socket,
@@ -105,14 +101,14 @@ export class Registry {
   }
 
   /** Resolves, checks, applies and writes down a change of what was added. */
-  private async change(added: runtime.Contents, runs: Map<string, PortInput>): Promise<void> {
+  private async change(added: runtime.Contents, guests: Guests): Promise<void> {
     const { source, configuration: now } = this.loaded
     const wrong = unavailable({
       networks: added.networks,
-      ports: { ...added.ports, ...Object.fromEntries(runs) },
+      ports: { ...added.ports, ...Object.fromEntries(guests.ports) },
     })
     if (wrong.length > 0) throw Refusal.of(wrong.map((each) => `${pathText(each.path)}: ${each.text}`))
-    const configuration = check(combine(source, added, runs, this.runtimePath))
+    const configuration = check(combine(source, added, guests.ports, this.runtimePath, guests.published))
     vacate(configuration, now)
     await this.fabric.apply(configuration)
     try {
@@ -122,15 +118,15 @@ export class Registry {
       throw error
     }
     this.loaded = { source, added, configuration, lost: [] }
-    this.runs = runs
-    this.watch()
+    this.tenants.guests = guests
+    this.tenants.watch()
   }
 
   addNetwork(name: string, input: NetworkInput): Promise<NetworkRow> {
     return this.inTurn(async () => {
       this.vacant(name)
       const { added } = this.loaded
-      await this.change({ ...added, networks: { ...added.networks, [name]: input } }, this.runs)
+      await this.change({ ...added, networks: { ...added.networks, [name]: input } }, this.tenants.guests)
       return this.fabric.networks().find((row) => row.name === name) as NetworkRow
     })
   }
@@ -143,7 +139,7 @@ export class Registry {
       if (origin === 'runtime')
         await this.change(
           { ...added, ports: { ...added.ports, [name]: input }, ...this.born(name, input) },
-          this.runs,
+          this.tenants.guests,
         )
       else await this.plug(name, input)
       return this.fabric.ports().find((row) => row.name === name) as PortRow
@@ -158,17 +154,21 @@ export class Registry {
   }
 
   private async plug(name: string, input: PortInput): Promise<void> {
-    const runs = new Map(this.runs).set(name, { ...input, ...this.addressFor(input) } as PortInput)
+    const guests = this.tenants.with(name, { ...input, ...this.addressFor(input) } as PortInput)
     const pid = processOf(input)
     const place = pid === null ? null : namespace.identity(pid)
-    await this.change(this.loaded.added, runs)
-    // Never ours: what is left there is the whole host.
-    if (place !== null && place !== namespace.identity('self')) this.namespaces.set(name, place)
+    await this.change(this.loaded.added, guests)
+    this.tenants.settle(name, place)
+    const row = this.fabric.ports().find((each) => each.name === name)
+    if (row?.address !== null || guests.ports.get(name)?.address !== 'dhcp') return
+    await this.change(this.loaded.added, this.tenants.without(name))
+    throw new Refusal(`network ${input.network}`, 'all its addresses are leased', 'widen dhcp.range')
   }
 
   private addressFor(input: PortInput): { address?: string } {
     const network = this.loaded.configuration.networks.get(input.network)
     if (input.address !== undefined || !network?.subnet) return {}
+    if (network.dhcp !== null) return { address: 'dhcp' }
     const free = this.fabric.allocateAddress(input.network)
     if (free === null)
       throw new Refusal(
@@ -217,7 +217,8 @@ export class Registry {
         )
       const { [name]: _, ...networks } = this.loaded.added.networks
       const macs = this.loaded.added.macs.filter((entry) => entry.network !== name)
-      await this.change({ ...this.loaded.added, networks, macs }, this.runs)
+      const publish = this.loaded.added.publish.filter((entry) => entry.network !== name)
+      await this.change({ ...this.loaded.added, networks, macs, publish }, this.tenants.guests)
     })
   }
 
@@ -229,14 +230,12 @@ export class Registry {
       const { [name]: _port, ...ports } = this.loaded.added.ports
       const { [name]: _process, ...processes } = this.loaded.added.processes
       const macs = this.loaded.added.macs.filter((entry) => entry.port !== name)
-      const runs = new Map(this.runs)
-      runs.delete(name)
       const isPinned = macs.length < this.loaded.added.macs.length
       await this.change(
         origin === 'runtime' || isPinned
           ? { ...this.loaded.added, ports, processes, macs }
           : this.loaded.added,
-        runs,
+        this.tenants.without(name),
       )
     })
   }
@@ -264,25 +263,33 @@ export class Registry {
     })
   }
 
-  /** Removes `run` ports whose process ended without saying so, and what it left running in their namespaces. */
-  private watch(): void {
-    if (this.timer !== null || this.runs.size === 0) return
-    this.timer = setInterval(() => {
-      for (const [name, input] of this.runs) {
-        const pid = processOf(input)
-        if (pid === null || namespace.identity(pid) !== null) continue
-        const left = this.namespaces.get(name)
-        if (left !== undefined) namespace.evict(left)
-        void this.removePort(name).catch(() => {})
-      }
-      for (const name of this.namespaces.keys()) if (!this.runs.has(name)) this.namespaces.delete(name)
-      if (this.runs.size === 0) this.stop()
-    }, WATCH_MS)
-    this.timer.unref()
+  /** Publishes a port until it is removed, or as long as the `run` port lives that it is for. */
+  addPublish(input: PublishInput): Promise<PublishRow> {
+    return this.inTurn(async () => {
+      const { added } = this.loaded
+      const { guests } = this.tenants
+      const entry = entryOf(input, this.configuration)
+      if (entry.port === '')
+        await this.change({ ...added, publish: [...added.publish, persistent(entry)] }, guests)
+      else await this.change(added, { ...guests, published: [...guests.published, entry] })
+      return this.fabric.publish().find((row) => row.publish === entry.publish) as PublishRow
+    })
+  }
+
+  removePublish(text: string): Promise<void> {
+    return this.inTurn(async () => {
+      const { added } = this.loaded
+      const { guests } = this.tenants
+      removable(text, this.fabric.publish(), this.path)
+      const stays = (each: { publish: string }) => each.publish !== text
+      await this.change(
+        { ...added, publish: added.publish.filter(stays) },
+        { ...guests, published: guests.published.filter(stays) },
+      )
+    })
   }
 
   stop(): void {
-    if (this.timer !== null) clearInterval(this.timer)
-    this.timer = null
+    this.tenants.stop()
   }
 }

@@ -26,18 +26,40 @@ export interface Entry<T, O> {
 export type NetworkEntry = Entry<NetworkInput, NetworkConfiguration['origin']>
 export type PortEntry = Entry<PortInput, PortConfiguration['origin']>
 
+/** A port published at run time; `port`: the port of the `bridgeport run` that it belongs to, '' otherwise. */
+export interface PublishEntry {
+  network: string
+  publish: string
+  port: string
+}
+
 /** All that makes a configuration, in the order of precedence: the file, then runtime.yaml, then `run`. */
 export interface Parts {
   settings: Pick<FileInput, 'workers' | 'socket' | 'http' | 'state' | 'conntrack'>
   networks: Map<string, NetworkEntry>
   ports: Map<string, PortEntry>
+  /** ports published at run time */
+  publish?: readonly PublishEntry[]
   /** the switch runs inside a program, which may have memory ports */
   embedded?: boolean
 }
 
-function network(name: string, { input, origin }: NetworkEntry): NetworkConfiguration {
+function network(
+  name: string,
+  { input, origin }: NetworkEntry,
+  added: readonly PublishEntry[],
+): NetworkConfiguration {
   const subnet = address.cidr(input.subnet ?? '')
-  const own = gateway(name, input, subnet)
+  const published = [
+    ...(input.publish ?? []).map((text) => ({ text, origin })),
+    ...added
+      .filter((each) => each.network === name)
+      .map(({ publish, port }) => ({
+        text: publish,
+        origin: port === '' ? ('runtime' as const) : ('run' as const),
+      })),
+  ]
+  const own = gateway(name, input, subnet, published)
   const hosted = input.mode === 'host-only' || input.host !== undefined
   const owned =
     input.mode === 'host-only' && own.gateway !== null && subnet !== null
@@ -155,9 +177,9 @@ function conntrack(input: FileInput['conntrack']): Configuration['conntrack'] {
 
 /** The configuration that the parts mean. Call `consistency.check` on it before anybody acts on it. */
 export function resolve(parts: Parts): Configuration {
-  const { settings } = parts
+  const { settings, publish = [] } = parts
   const http = settings.http ?? HTTP
-  const networks = new Map([...parts.networks].map(([name, entry]) => [name, network(name, entry)]))
+  const networks = new Map([...parts.networks].map(([name, entry]) => [name, network(name, entry, publish)]))
   const ports = [...parts.ports].map(
     ([name, entry]) => [name, port(name, entry, networks.get(entry.input.network))] as const,
   )

@@ -3,6 +3,7 @@
  * `openapi.ts` describes it.
  */
 import * as z from 'zod'
+import * as added from './added.ts'
 import * as answer from './answer.ts'
 import type { Registry } from './registry.ts'
 import * as schema from './schema.ts'
@@ -55,7 +56,7 @@ const NewPort = z.discriminatedUnion(
   ],
   schema.portMistake,
 )
-const NewMac = schema.Mac
+const NewMac = added.Mac
 const Flush = z.strictObject({ network: schema.Name.optional(), port: z.string().optional() })
 
 function done(action: Promise<unknown>): Promise<{ done: true }> {

@@ -52,6 +52,21 @@ export interface MacRow {
   ageSeconds: number
 }
 
+export interface PublishRow {
+  network: string
+  /** as it is written: PROTO:HOSTIP:PORT-GUESTIP:PORT */
+  publish: string
+  protocol: 'tcp' | 'udp'
+  host: string
+  hostPorts: string
+  guest: string
+  guestPorts: string
+  state: 'up' | 'waiting'
+  /** why nobody is led inside by it, '' if it is up */
+  reason: string
+  origin: 'file' | 'runtime' | 'run'
+}
+
 export interface WorkerRow {
   worker: number
   busySeconds: number

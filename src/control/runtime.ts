@@ -14,17 +14,17 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseDocument, stringify } from 'yaml'
+import { Runtime, type RuntimeInput } from './added.ts'
 import { unavailable } from './pending.ts'
 import { pathText, problems } from './problem.ts'
 import { Refusal } from './refusal.ts'
-import { Runtime, type RuntimeInput } from './schema.ts'
 
 export type Contents = { [K in keyof RuntimeInput]-?: NonNullable<RuntimeInput[K]> }
 
 const REMEDY = 'mend the file or remove it'
 
 function empty(): Contents {
-  return { networks: {}, ports: {}, macs: [], processes: {} }
+  return { networks: {}, ports: {}, macs: [], publish: [], processes: {} }
 }
 
 export function pathIn(state: string): string {

@@ -29,7 +29,7 @@ function choice<const T extends readonly [string, ...string[]]>(values: T) {
 
 const flag = z.boolean('true or false')
 
-function mapping<T extends z.ZodRawShape>(shape: T) {
+export function mapping<T extends z.ZodRawShape>(shape: T) {
   const keys = Object.keys(shape).join(', ')
   return z.strictObject(shape, {
     error: (issue) =>
@@ -44,7 +44,11 @@ const isAddress = (value: string) => isFour(value) || address.isSix(value)
 
 const ip = text('an IPv4 address such as 10.0.2.2', isAddress)
 const cidr = text('an address with its prefix such as 10.0.2.15/24', isCidr)
-const mac = text('a unicast MAC address such as "52:54:00:12:34:56"', address.isUnicast, address.macPattern)
+export const mac = text(
+  'a unicast MAC address such as "52:54:00:12:34:56"',
+  address.isUnicast,
+  address.macPattern,
+)
 const bounded = (low: number, high: number) => (value: string) => {
   const ms = quantity.duration(value)
   return ms !== null && ms >= low && ms <= high
@@ -280,16 +284,3 @@ export const File = mapping({
   sets: text('the path of a file in ipset-save format', (value) => value !== '').optional(),
 })
 export type FileInput = z.infer<typeof File>
-
-/** A static MAC address. */
-export const Mac = mapping({ network: Name, mac, port: z.string('the name of a port').max(64) })
-
-/** What CLI and API added: <state>/runtime.yaml. */
-export const Runtime = mapping({
-  networks: z.record(Name, Network, 'a mapping of names to networks').optional(),
-  ports: z.record(Name, Port, 'a mapping of names to ports').optional(),
-  macs: z.array(Mac, 'a list of static MAC addresses').optional(),
-  // Which process a port's pid:N meant: after a restart the number may be another's.
-  processes: z.record(Name, z.string('the birth of a process'), 'a mapping of ports to processes').optional(),
-})
-export type RuntimeInput = z.infer<typeof Runtime>

@@ -15,6 +15,7 @@ const contents: runtime.Contents = {
   networks: { lab: { mode: 'host-only', subnet: '10.9.0.0/24' } },
   ports: { vm: { network: 'lab', type: 'qemu-tap', owner: 'libvirt-qemu', floodLimit: '1000/s' } },
   macs: [{ network: 'lab', mac: '52:54:00:00:00:01', port: 'vm' }],
+  publish: [],
   processes: {},
 }
 
@@ -29,7 +30,7 @@ function lines(act: () => unknown): readonly string[] {
 
 it('is read back as it was written, and a missing file is empty', () => {
   const path = join(folder('runtime'), 'deep/er/runtime.yaml')
-  expect(runtime.read(path)).toEqual({ networks: {}, ports: {}, macs: [], processes: {} })
+  expect(runtime.read(path)).toEqual({ networks: {}, ports: {}, macs: [], publish: [], processes: {} })
   runtime.write(path, contents)
   expect(runtime.read(path)).toEqual(contents)
   expect(readdirSync(join(path, '..'))).toEqual(['runtime.yaml'])
@@ -39,9 +40,9 @@ it('a write that fails leaves the old contents', () => {
   const path = join(folder('runtime'), 'runtime.yaml')
   runtime.write(path, contents)
   mkdirSync(`${path}.new`)
-  expect(lines(() => runtime.write(path, { networks: {}, ports: {}, macs: [], processes: {} }))).toHaveLength(
-    1,
-  )
+  expect(
+    lines(() => runtime.write(path, { networks: {}, ports: {}, macs: [], publish: [], processes: {} })),
+  ).toHaveLength(1)
   expect(runtime.read(path)).toEqual(contents)
 })
 
@@ -63,7 +64,14 @@ it.each([
 /** A state folder with runtime.yaml and a file beside it. */
 function state(file: object, added: Partial<runtime.Contents>): string {
   const place = folder('state')
-  runtime.write(runtime.pathIn(place), { networks: {}, ports: {}, macs: [], processes: {}, ...added })
+  runtime.write(runtime.pathIn(place), {
+    networks: {},
+    ports: {},
+    macs: [],
+    publish: [],
+    processes: {},
+    ...added,
+  })
   writeFileSync(join(place, 'f.yaml'), JSON.stringify({ state: place, ...file }))
   return join(place, 'f.yaml')
 }

@@ -1,0 +1,90 @@
+/** The services of all networks, started, changed and ended with them. */
+import { join } from 'node:path'
+import { GUESTS } from '../pipeline/program.ts'
+import type { Lease, What } from '../service/dhcp/lease.ts'
+import { Leases, type Log } from '../service/dhcp/store.ts'
+import type { Configuration } from './configuration.ts'
+import { Desk } from './desk.ts'
+import type { Ends } from './end.ts'
+import type { Spec } from './member.ts'
+import type { Plant } from './plant.ts'
+import { localName } from './wiring.ts'
+
+export class Services {
+  readonly leases: Leases
+  /** by name of the network */
+  readonly desks = new Map<string, Desk>()
+  private readonly plant: Plant
+  private readonly ends: Ends
+  private readonly log: Log
+
+  /** `state` is the folder that keeps leases, null for a switch that keeps nothing. */
+  constructor(plant: Plant, ends: Ends, state: string | null, log: Log) {
+    this.plant = plant
+    this.ends = ends
+    this.log = log
+    this.leases = new Leases(state === null ? null : join(state, 'leases.json'), log)
+  }
+
+  /** Calls `heard` for leases that begin, end or change their name. */
+  listen(heard: (lease: Lease, what: What) => void): void {
+    this.leases.onchange = heard
+  }
+
+  /** Serves as `next` says: the gateways' ports have to be there. */
+  update(next: Configuration): void {
+    const before = new Set(this.desks.keys())
+    for (const network of next.networks.values()) {
+      const local = this.plant.members.get(localName(network.name, GUESTS))
+      if (local?.spec.type !== 'local') continue
+      before.delete(network.name)
+      let desk = this.desks.get(network.name)
+      if (desk?.incarnation !== local.incarnation) {
+        desk?.close()
+        desk = new Desk(local, this.ends, this.log)
+        this.desks.set(network.name, desk)
+      }
+      desk.update(network, next.ports.values(), this.leases)
+    }
+    for (const name of before) this.end(name, next.networks.has(name))
+    this.release(next)
+  }
+
+  private end(name: string, stays: boolean): void {
+    this.desks.get(name)?.close()
+    this.desks.delete(name)
+    if (!stays) this.leases.drop(name)
+  }
+
+  /** Takes back the addresses of ports that are gone or have a written one now. */
+  private release({ ports }: Configuration): void {
+    const wanted = new Set(
+      [...ports.values()]
+        .filter((port) => port.address === 'dhcp')
+        .map(({ network, mac }) => `${network} ${mac}`),
+    )
+    for (const { network, mac, kind } of this.leases.list())
+      if (kind === 'port' && !wanted.has(`${network} ${mac}`)) this.desks.get(network)?.server?.release(mac)
+  }
+
+  /** The address of a port: the written one, or one that is leased for it; null if it has none or none is left. */
+  address({ network, name, address, mac }: Spec): string | null {
+    if (address !== 'dhcp') return address
+    const leased = this.desks.get(network)?.reserve(mac ?? '', name) ?? null
+    if (leased === null)
+      this.log.warn({ port: name, network }, 'no address is left for the port: widen dhcp.range')
+    return leased
+  }
+
+  /** Addresses leased to a MAC of a network. */
+  held(network: string, mac: string): number[] {
+    const own = this.leases.list().filter((lease) => lease.network === network && lease.mac === mac)
+    return own.map(({ address }) => address)
+  }
+
+  async close(): Promise<void> {
+    for (const desk of this.desks.values()) desk.close()
+    this.desks.clear()
+    await this.leases.close()
+  }
+}
