@@ -7,6 +7,7 @@ import { type Arena, LENGTH_MAX } from '../memory/arena.ts'
 import type { GatewayProgram, RedirectProgram } from '../pipeline/program.ts'
 import { addresses } from '../port/host.ts'
 import type { HostLink } from '../port/uplink.ts'
+import * as binding from '../table/binding.ts'
 import * as flow from '../table/flow.ts'
 import * as neighbour from '../table/neighbour.ts'
 import * as mac from '../wire/mac.ts'
@@ -21,9 +22,16 @@ import { cardAddress, sites, uplinkIfname, uplinkMac, uplinkName, wantsLink, wri
 /** As many as a subnet of the largest pool has guests; what is not used takes no memory. */
 const NEIGHBOURS = neighbour.CAPACITY_MAX
 
+/** Endpoints that are mapped at once: four addresses' worth, or a record for every flow. */
+const BINDINGS = 262_144
+
+function bindings(flows: number): number {
+  return Math.min(flows, BINDINGS)
+}
+
 /** Bytes that the tables of `capacity` flows take. */
 export function lengthOf(capacity: number): number {
-  return flow.lengthOf(capacity) + neighbour.lengthOf(NEIGHBOURS)
+  return flow.lengthOf(capacity) + binding.lengthOf(bindings(capacity)) + neighbour.lengthOf(NEIGHBOURS)
 }
 
 /** Throws a Refusal if the tables of so many flows and `rest` bytes do not fit into an arena; it names the number that does. */
@@ -56,8 +64,8 @@ export class Ground {
     this.memory = {
       flowsAt: arena.allocate('flows', flow.lengthOf(capacity)).at,
       flowCapacity: capacity,
-      bindingsAt: arena.allocate('bindings', 64).at,
-      bindingCapacity: capacity,
+      bindingsAt: arena.allocate('bindings', binding.lengthOf(bindings(capacity))).at,
+      bindingCapacity: bindings(capacity),
       neighboursAt: arena.allocate('neighbours', neighbour.lengthOf(NEIGHBOURS)).at,
       neighbourCapacity: NEIGHBOURS,
     }

@@ -6,6 +6,7 @@ import { Leases, type Log } from '../service/dhcp/store.ts'
 import type { Configuration } from './configuration.ts'
 import { Desk } from './desk.ts'
 import type { Ends } from './end.ts'
+import type { PoolRow } from './lease.ts'
 import type { Spec } from './member.ts'
 import type { Plant } from './plant.ts'
 import { localName } from './wiring.ts'
@@ -80,6 +81,15 @@ export class Services {
   held(network: string, mac: string): number[] {
     const own = this.leases.list().filter((lease) => lease.network === network && lease.mac === mac)
     return own.map(({ address }) => address)
+  }
+
+  /** DHCP servers in numbers. */
+  pools(): PoolRow[] {
+    return [...this.desks].flatMap(([network, { server }]) =>
+      server === null
+        ? []
+        : [{ network, leases: server.count, capacity: server.capacity, messages: server.counts }],
+    )
   }
 
   async close(): Promise<void> {

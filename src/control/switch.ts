@@ -10,6 +10,8 @@ import { HostSide } from '../port/uplink.ts'
 import type { Configuration } from './configuration.ts'
 import { Crew, framesPerWorker } from './crew.ts'
 import * as ground from './ground.ts'
+import type { LeaseRow, PoolRow } from './lease.ts'
+import * as lease from './lease.ts'
 import * as listing from './listing.ts'
 import { Plant } from './plant.ts'
 import { Refusal } from './refusal.ts'
@@ -162,6 +164,20 @@ export class Switch extends EventEmitter<Events> {
 
   publish(): PublishRow[] {
     return listing.publish(this.plant)
+  }
+
+  leases(): LeaseRow[] {
+    const names = new Map([...this.plant.members.values()].map(({ index, spec }) => [index, spec.name]))
+    return lease.rows(this.works.services.leases, (index) => names.get(index))
+  }
+
+  pools(): PoolRow[] {
+    return this.works.services.pools()
+  }
+
+  /** Ends a lease; throws a Refusal if there is none. */
+  removeLease(network: string, address: string): void {
+    lease.remove(this.works.services.leases, network, address)
   }
 
   workers(): WorkerRow[] {
