@@ -56,6 +56,11 @@ function hasUplink({ mode, uplink }: NetworkConfiguration): boolean {
   return (mode === 'nat' || mode === 'routed') && uplink.kind !== 'none'
 }
 
+/** True if an interface of the host is the other end of the network's uplink. */
+export function hasHostLink(configuration: NetworkConfiguration): boolean {
+  return hasUplink(configuration) && configuration.uplink.kind === 'host'
+}
+
 export function sites(configuration: NetworkConfiguration): Site[] {
   const { name, uplink, macTable } = configuration
   const own = { name, role: GUESTS, configuration, macCapacity: macTable.capacity }
@@ -120,7 +125,7 @@ export function written({ uplink }: NetworkConfiguration): Cidr | null {
 
 /** True if a link has to be chosen for the network. */
 export function wantsLink(configuration: NetworkConfiguration): boolean {
-  return hasUplink(configuration) && configuration.uplink.kind === 'host' && written(configuration) === null
+  return hasHostLink(configuration) && written(configuration) === null
 }
 
 /** The address of a card as written; null while it has none. */
