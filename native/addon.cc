@@ -49,6 +49,8 @@ static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   registerPacket(env, exports);
   registerReaper(env, exports);
   registerProcess(env, exports);
+  registerRelay(env, exports);
+  registerSocket(env, exports);
   registerRequest(env, exports);
   return exports;
 }

@@ -50,6 +50,8 @@ void registerNamespace(Napi::Env env, Napi::Object exports);
 void registerPacket(Napi::Env env, Napi::Object exports);
 void registerReaper(Napi::Env env, Napi::Object exports);
 void registerProcess(Napi::Env env, Napi::Object exports);
+void registerRelay(Napi::Env env, Napi::Object exports);
+void registerSocket(Napi::Env env, Napi::Object exports);
 void registerRequest(Napi::Env env, Napi::Object exports);
 
 }  // namespace bridgeport

@@ -111,6 +111,17 @@ export interface Cold {
   netlinkRequest(netns: string, family: number, request: Uint8Array, subject: string): Buffer
   /** Rules of a loaded table of ip_tables (iptables-legacy) as the kernel lays them out, and where its FORWARD chain begins. */
   iptablesEntries(netns: string, table: string): { entries: Buffer; forwardAt: number }
+  /** A bound UDP socket or a listening TCP socket of a namespace, `address` '' being any; not blocking. */
+  socketOpen(options: { netns: string; protocol: 'tcp' | 'udp'; address: string; port: number }): number
+  /** A new network namespace without a name, loopback up; it lives as long as the descriptor or what was put into it. */
+  namespaceCreate(): number
+  /**
+   * Takes a listening TCP socket over: its connections go on to `address`:`port`, moved by a native thread; more than
+   * `capacity` in all are reset. Returns a number for relayClose, which closes the socket and cuts its connections.
+   */
+  relayOpen(options: { fd: number; address: string; port: number; capacity: number }): number
+  relayClose(relay: number): void
+  relayCounts(): { open: number; accepted: number; refused: number; bytes: number }
   descriptorClose(fd: number): void
   userId(name: string): number
 }
