@@ -149,7 +149,7 @@ export class Mappings {
       bindings.hold(bindings.words[b * binding.WORDS])
       bindings.hold(bindings.words[b * binding.WORDS + binding.PORTS])
     }
-    for (let flow = 0; flow < flows.high; flow++) {
+    for (let flow = 1; flow <= flows.high; flow++) {
       const held = flows.words[flow * WORDS + BINDING]
       if (!flows.isLive(flow) || held < 0) continue
       if (held < bindings.high && bindings.kind(held) !== 0) bindings.hold(held)

@@ -9,6 +9,7 @@ import * as ipv4 from '../wire/ipv4.ts'
 import { Gateway } from './gateway.ts'
 import { Link } from './link.ts'
 import { type Ground, Parts } from './parts.ts'
+import { unresolved } from './passage.ts'
 
 /** Which flows to forget, by the original direction; 0 stands for all. */
 export interface Selection {
@@ -53,7 +54,11 @@ export class Setup {
     this.redirects = wanted.redirects
     parts.nat.setRedirects(wanted.redirects, parts.links)
     // Next hops are looked up anew: a route may lead elsewhere now.
-    for (let flow = 0; flow < parts.flows.high; flow++) parts.flows.words[flow * WORDS + NEIGHBOURS] = 0
+    const { words, high } = parts.flows
+    for (let f = 0; f < high * WORDS; f += WORDS) {
+      const networks = words[f + NETWORKS]
+      words[f + NEIGHBOURS] = unresolved(networks >>> 16, networks & 0xffff)
+    }
     this.fresh = parts.links.list.filter(
       (link) => link.address !== 0 && !link.intercept && this.isFresh(link),
     )
@@ -161,7 +166,7 @@ export class Setup {
   private end(parts: Parts, wanted: (words: Int32Array, f: number) => boolean): number {
     const { flows } = parts
     let count = 0
-    for (let flow = 0; flow < flows.high; flow++) {
+    for (let flow = 1; flow <= flows.high; flow++) {
       if (!flows.isLive(flow) || !wanted(flows.words, flow * WORDS)) continue
       flows.remove(flow)
       count++
