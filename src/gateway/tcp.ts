@@ -259,10 +259,10 @@ export class Tcp {
       // RFC 5961 3.2: not what the other side expects next; it may answer by a challenge, and the connection goes on.
       return CHALLENGED
     }
-    const answers = (status & SEEN_REPLY) !== 0 && last === t.SYN_ONLY
-    const halfOpen = (status & ASSURED) === 0 && last === t.ACK_SET
-    // It refuses a SYN or an ACK that was passed on out of turn: what is acknowledged was never tracked.
-    if ((answers || halfOpen) && segment.acknowledged === words[f + LAST_END]) return BELIEVED
+    // It refuses the other side's SYN or ACK that was passed on out of turn: what is acknowledged was never tracked.
+    const isOther = this.lastDirection(f) !== direction && segment.acknowledged === words[f + LAST_END]
+    if (isOther && (status & SEEN_REPLY) !== 0 && last === t.SYN_ONLY) return BELIEVED
+    if (isOther && (status & ASSURED) === 0 && last === t.ACK_SET) return BELIEVED
     const isChallenged = old === t.SYN_SENT && last === t.ACK_SET && this.lastDirection(f) === 1
     return isChallenged && segment.sequence === words[f + LAST_ACKNOWLEDGED] ? BELIEVED : ASKED
   }
