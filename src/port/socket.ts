@@ -1,0 +1,61 @@
+/** Sockets of the daemon in any namespace, relays of TCP connections, and a namespace of the daemon's own. */
+import { native } from '../memory/native.ts'
+
+/** `netns` is a namespace file, '' the daemon's own namespace; `address` is a dotted quad, '' every address. */
+export interface Place {
+  netns: string
+  protocol: 'tcp' | 'udp'
+  address: string
+  port: number
+}
+
+/** A bound UDP socket or a listening TCP socket, as a descriptor that the caller owns. Throws a NativeError of bind(2), socket(2) or setns(2). */
+export function open(place: Place): number {
+  return native.socketOpen(place)
+}
+
+export function close(fd: number): void {
+  native.descriptorClose(fd)
+}
+
+/** What the relays of this process did, since its start; `open` are the connections of now. */
+export interface Counts {
+  open: number
+  accepted: number
+  refused: number
+  bytes: number
+}
+
+/** TCP connections that come in at a listening socket go on to another address, see native/relay.h. */
+export class Relay {
+  private readonly number: number
+
+  /** Takes the descriptor over. More than `capacity` connections of all relays together are reset. */
+  constructor(fd: number, address: string, port: number, capacity: number) {
+    this.number = native.relayOpen({ fd, address, port, capacity })
+  }
+
+  static counts(): Counts {
+    return native.relayCounts()
+  }
+
+  /** Closes the socket and cuts its connections; the port is free at once. */
+  close(): void {
+    native.relayClose(this.number)
+  }
+}
+
+/** A network namespace without a name, loopback up. It goes with the process, or once it is closed and nothing is in it. */
+export class Room {
+  private fd = native.namespaceCreate()
+
+  /** A namespace file for everything of this process that takes one. */
+  get path(): string {
+    return `/proc/self/fd/${this.fd}`
+  }
+
+  close(): void {
+    if (this.fd >= 0) native.descriptorClose(this.fd)
+    this.fd = -1
+  }
+}
