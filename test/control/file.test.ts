@@ -35,14 +35,15 @@ describe('what is accepted', () => {
     expect(resolve(network('host: { address: 10.7.0.5/24 }')).networks.get('n')?.gateway).toBe('10.7.0.5')
   })
 
-  it('an internal network has no host and no gateway unless given', () => {
+  it('an internal network has no host unless given, and a gateway that the host is not', () => {
     const text =
       'networks: { i: { mode: internal }, h: { mode: internal, subnet: 10.8.0.0/16, host: { address: 10.8.0.1/16 } } }'
     const { networks } = resolve(text)
     expect(networks.get('i')).toMatchObject({ subnet: null, gateway: null, host: null })
     expect(networks.get('h')).toMatchObject({
-      gateway: null,
+      gateway: '10.8.0.2',
       host: { ifname: 'bp-h', address: '10.8.0.1/16' },
+      uplink: { kind: 'none' },
     })
   })
 

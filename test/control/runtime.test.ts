@@ -48,7 +48,7 @@ it('a write that fails leaves the old contents', () => {
 
 it.each([
   ['networks: [', /Flow sequence/],
-  ['colour: red', /colour: unknown key, expected one of networks, ports, macs, processes/],
+  ['colour: red', /colour: unknown key, expected one of networks, ports, macs, publish, processes/],
   ['ports: { vm: { network: lab, type: tap, mtu: 1 } }', /ports\.vm\.mtu: found 1, expected an integer/],
   ['macs: [{ network: lab, mac: x, port: vm }]', /macs\[0\]\.mac: found "x"/],
   ['ports: { vm: { network: lab, type: stream, path: /x } }', /not available yet/],

@@ -23,3 +23,8 @@ export function inLan(port: string, name = 'a'): string {
 export function network(keys: string): string {
   return `networks: { n: { mode: host-only, subnet: 10.7.0.0/24, ${keys} } }`
 }
+
+/** A file with one nat network `n`. */
+export function nat(keys: string): string {
+  return `networks: { n: { mode: nat, subnet: 10.7.0.0/24, ${keys} } }`
+}
