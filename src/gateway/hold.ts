@@ -247,9 +247,9 @@ export class Hold implements Holder {
     if (passed >= 0 && passed < ROUND_MS) return
     this.looked = now
     const { neighbours } = this
-    for (let n = 1; neighbours.count > 0 && n <= neighbours.capacity; n++) {
-      const state = neighbours.state(n)
-      if (state !== 0) this.look(n, state, now)
+    for (let i = neighbours.count - 1; i >= 0; i--) {
+      const n = neighbours.at(i)
+      this.look(n, neighbours.state(n), now)
     }
     this.outbox.flush()
   }

@@ -1,16 +1,17 @@
 // Hot: find, usable and the MAC of a neighbour are asked per packet.
 /**
  * The gateway's neighbours: (network, IPv4 address) → MAC and port, with the states of RFC 4861 7.3.2, which Linux uses for ARP too.
- * An entry is one cache line of the arena, sixteen int32; its number, 1 to 65,535, stands in flows. Word KEY is
+ * An entry is one cache line of the arena, sixteen int32; its number, from 1 on, stands in flows. Word KEY is
  *
  *   network + 1 << 8 | state
  *
  * and is published by one store after the other words; 0 is a free entry. One writer. The index is the writer's own memory and made
  * anew when it attaches, so a crash at any instruction leaves whole entries only. Numbers are given out in the order in which they
- * were given back: a number that somebody kept means the same neighbour for long, and `is` tells whether it still does.
+ * were given back: a number that somebody kept means the same neighbour for long, and `is` tells whether it still does. Entry 0 is
+ * none; its word TOP is the highest number ever given out, and what lies behind is never touched.
  */
 import type { Arena } from '../memory/arena.ts'
-import { ADDRESS, KEY, Places, WORDS } from './place.ts'
+import { ADDRESS, KEY, Places, TOP, WORDS } from './place.ts'
 
 /** asked for, no answer yet */
 export const INCOMPLETE = 1
@@ -23,7 +24,7 @@ export const PROBE = 4
 /** configured: it never ages */
 export const PERMANENT = 5
 
-export { ADDRESS, KEY, WORDS }
+export { ADDRESS, KEY, TOP, WORDS }
 export const HIGH = 2
 export const LOW = 3
 export const PORT = 4
@@ -44,7 +45,8 @@ export interface Holder {
   left(n: number): void
 }
 
-export const CAPACITY_MAX = 65535
+/** Flows name neighbours by 16 bits, and the highest 1,024 numbers stand for links there. */
+export const CAPACITY_MAX = 64511
 /** Entries that one search for a victim looks at: a storm pays for little more than its own insertion. */
 const SAMPLE = 64
 
@@ -55,17 +57,12 @@ export function lengthOf(capacity: number): number {
 
 export class Neighbours {
   readonly capacity: number
-  count = 0
   /** entries that wait for their first answer, and how many may */
   incomplete = 0
   readonly incompleteMax: number
   holder: Holder | null = null
   private readonly words: Int32Array
   private readonly places: Places
-  /** free numbers, first in first out */
-  private readonly free: Int32Array
-  private freeHead = 0
-  private freeCount = 0
   private hand = 0
 
   /** Attaches to the bytes at `at`; whatever entries stand there go on. */
@@ -74,16 +71,23 @@ export class Neighbours {
     this.incompleteMax = Math.max(1, this.capacity >> 1)
     this.words = new Int32Array(arena.buffer, at, (this.capacity + 1) * WORDS)
     this.places = new Places(this.words, this.capacity, arena.seed(1), arena.seed(3))
-    this.free = new Int32Array(this.capacity)
-    for (let n = 1; n <= this.capacity; n++) {
+    for (let n = 1; n <= this.words[TOP]; n++) {
       if (this.words[n * WORDS] === 0) {
-        this.free[this.freeCount++] = n
+        this.places.give(n)
         continue
       }
-      this.count++
       if (this.state(n) === INCOMPLETE) this.incomplete++
       this.places.enter(n)
     }
+  }
+
+  get count(): number {
+    return this.places.count
+  }
+
+  /** The number of the `i`th neighbour of `count`, in no order; removing one puts the last into its place. */
+  at(i: number): number {
+    return this.places.live[i]
   }
 
   /** The number of a neighbour in a network (its index) by address; 0 if there is none. Its state is not looked at: see `usable`. */
@@ -157,10 +161,8 @@ export class Neighbours {
 
   /** Adds a neighbour that `find` did not find, INCOMPLETE; returns its number, or 0 if no entry is free: then ask `victim`. */
   insert(network: number, address: number, now: number): number {
-    if (this.freeCount === 0) return 0
-    const n = this.free[this.freeHead]
-    this.freeHead = this.freeHead + 1 === this.capacity ? 0 : this.freeHead + 1
-    this.freeCount--
+    const n = this.places.take()
+    if (n === 0) return 0
     const at = n * WORDS
     const { words } = this
     words[at + ADDRESS] = address
@@ -173,7 +175,6 @@ export class Neighbours {
     words[at + TRIES] = 0
     words[at + RIVAL_HIGH] = -1
     Atomics.store(words, at, ((network + 1) << 8) | INCOMPLETE)
-    this.count++
     this.incomplete++
     this.places.enter(n)
     return n
@@ -184,10 +185,7 @@ export class Neighbours {
     if (this.state(n) === INCOMPLETE) this.incomplete--
     this.places.leave(n)
     Atomics.store(this.words, n * WORDS, 0)
-    this.count--
-    const tail = this.freeHead + this.freeCount
-    this.free[tail >= this.capacity ? tail - this.capacity : tail] = n
-    this.freeCount++
+    this.places.give(n)
   }
 
   /**
@@ -197,9 +195,10 @@ export class Neighbours {
   victim(asking: boolean, now: number): number {
     let found = 0
     let idle = -1
-    for (let i = 0; i < Math.min(SAMPLE, this.capacity); i++) {
-      this.hand = this.hand >= this.capacity ? 1 : this.hand + 1
-      const n = this.hand
+    const { count } = this
+    for (let i = 0; i < Math.min(SAMPLE, count); i++) {
+      this.hand = this.hand + 1 >= count ? 0 : this.hand + 1
+      const n = this.at(this.hand)
       const state = this.state(n)
       if (state === INCOMPLETE) return n
       const age = (now - this.used(n)) | 0
@@ -278,8 +277,9 @@ export class Neighbours {
   /** Forgets what was learned in a network, everywhere with -1; with `all` the configured ones too. Returns how many. */
   forget(network: number, all: boolean = false): number {
     let forgotten = 0
-    for (let n = 1; n <= this.capacity; n++) {
-      if (this.words[n * WORDS] === 0 || (network >= 0 && this.network(n) !== network)) continue
+    for (let i = this.count - 1; i >= 0; i--) {
+      const n = this.at(i)
+      if (network >= 0 && this.network(n) !== network) continue
       if (this.state(n) === PERMANENT && !all) continue
       this.remove(n)
       forgotten++
@@ -289,8 +289,9 @@ export class Neighbours {
 
   /** A port went: nobody is behind it any more. */
   leave(port: number): void {
-    for (let n = 1; n <= this.capacity; n++) {
-      if (this.words[n * WORDS] === 0 || this.port(n) !== port) continue
+    for (let i = this.count - 1; i >= 0; i--) {
+      const n = this.at(i)
+      if (this.port(n) !== port) continue
       if (this.state(n) === PERMANENT) this.setPort(n, -1)
       else this.remove(n)
     }

@@ -1,6 +1,6 @@
 // Hot: where a neighbour is found.
 /**
- * The index of the neighbours by network and address: linear probing in the writer's own memory, at most half full. Removal moves
+ * The numbers of the neighbours, and their index by network and address: linear probing in the writer's own memory, at most half full. Removal moves
  * what stands behind the gap, so no tombstones gather however many entries come and go. Multipliers are secret.
  */
 
@@ -8,8 +8,19 @@
 export const WORDS = 16
 export const KEY = 0
 export const ADDRESS = 1
+/** of entry 0: the highest number ever given out */
+export const TOP = 15
 
 export class Places {
+  /** the numbers that are entered, in no order, and how many */
+  readonly live: Int32Array
+  count = 0
+  /** by number: its position among the live ones */
+  private readonly position: Int32Array
+  /** numbers that were given back, first in first out */
+  private readonly free: Int32Array
+  private freeHead = 0
+  private freeCount = 0
   private readonly words: Int32Array
   private readonly index: Int32Array
   private readonly mask: number
@@ -21,6 +32,9 @@ export class Places {
     this.words = words
     this.index = new Int32Array(places)
     this.mask = places - 1
+    this.free = new Int32Array(capacity)
+    this.live = new Int32Array(capacity)
+    this.position = new Int32Array(capacity + 1)
     this.seedA = seedA
     this.seedB = seedB
   }
@@ -44,10 +58,28 @@ export class Places {
     }
   }
 
+  /** A number that nobody has, the one given back longest ago; 0 if all are taken. */
+  take(): number {
+    const { free, words } = this
+    if (words[TOP] < free.length) return ++words[TOP]
+    if (this.freeCount === 0) return 0
+    const n = free[this.freeHead]
+    this.freeHead = this.freeHead + 1 === free.length ? 0 : this.freeHead + 1
+    this.freeCount--
+    return n
+  }
+
+  give(n: number): void {
+    const tail = this.freeHead + this.freeCount++
+    this.free[tail >= this.free.length ? tail - this.free.length : tail] = n
+  }
+
   enter(n: number): void {
     let place = this.homeOf(n)
     while (this.index[place] !== 0) place = (place + 1) & this.mask
     this.index[place] = n
+    this.position[n] = this.count
+    this.live[this.count++] = n
   }
 
   /** Takes a number out; what stands behind it moves up, so that no gap ends a search. */
@@ -62,5 +94,8 @@ export class Places {
       gap = place
     }
     index[gap] = 0
+    const last = this.live[--this.count]
+    this.live[this.position[n]] = last
+    this.position[last] = this.position[n]
   }
 }
