@@ -53,6 +53,7 @@ export class Setup {
     if (gone.length > 0) this.end(parts, (words, f) => gone.some((redirect) => leads(words, f, redirect)))
     this.redirects = wanted.redirects
     parts.nat.setRedirects(wanted.redirects, parts.links)
+    parts.arp.claim(claims(wanted.redirects, networks))
     // Next hops are looked up anew: a route may lead elsewhere now.
     const { words, high } = parts.flows
     for (let f = 0; f < high * WORDS; f += WORDS) {
@@ -97,10 +98,15 @@ export class Setup {
   }
 
   private build(wanted: GatewayProgram | null): Parts | null {
+    const isSame = wanted !== null && this.present !== null && samePlaces(wanted, this.present)
+    if (!isSame && this.parts !== null) {
+      this.parts.hold.close()
+      this.parts.fragments.close()
+    }
     if (wanted === null) {
       this.gateway = null
       this.parts = null
-    } else if (this.parts === null || this.present === null || !samePlaces(wanted, this.present)) {
+    } else if (this.parts === null || !isSame) {
       this.parts = new Parts(this.ground, wanted)
       this.gateway = new Gateway(this.parts)
     }
@@ -184,6 +190,15 @@ function samePlaces(a: GatewayProgram, b: GatewayProgram): boolean {
     a.neighboursAt === b.neighboursAt &&
     a.neighbourCapacity === b.neighbourCapacity
   )
+}
+
+/** Addresses of redirects that no link has itself, by network: the gateway answers ARP for them. */
+function claims(redirects: RedirectProgram[], networks: Map<number, Network>): Int32Array {
+  const foreign = redirects.filter(({ network, address }) => {
+    const link = networks.get(network)?.link
+    return link?.holds(address) === true && link.address !== address
+  })
+  return Int32Array.from(foreign.flatMap(({ network, address }) => [network, address]))
 }
 
 function keyOf(link: Link): string {
