@@ -24,6 +24,7 @@ const peers = [
     'curl',
   ],
   ...['qemu-system-x86', 'busybox-static', 'cpio', 'kmod', 'podman', 'crun', 'conmon', 'prometheus'],
+  ...['nftables', 'iptables', 'ufw'],
 ]
 
 /** The independent witnesses: packages with an addon of their own, built here because install scripts are off. */

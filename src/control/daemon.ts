@@ -13,6 +13,7 @@ import { find } from './file.ts'
 import { confineAll, overlapping, vacate } from './host.ts'
 import { load, type Overrides } from './load.ts'
 import { Metrics } from './metrics.ts'
+import { warnings } from './policy.ts'
 import { Refusal } from './refusal.ts'
 import { Registry } from './registry.ts'
 import { Switch } from './switch.ts'
@@ -120,6 +121,7 @@ export class Daemon {
     const { socket, workers, networks, ports } = registry.configuration
     const overlap = overlapping(registry.configuration)
     if (overlap !== null) log.warn(`${overlap.text}: one of the two is not reached`)
+    for (const line of warnings(registry.configuration)) log.warn(line)
     log.info({ version, socket, workers, networks: networks.size, ports: ports.size }, 'the switch is ready')
     notify(`READY=1\nSTATUS=${networks.size} networks, ${ports.size} ports`)
     process.stdout.write('ready\n')
@@ -145,6 +147,7 @@ export class Daemon {
     try {
       await (this.registry as Registry).reload(find(this.options.file))
       this.log.info('the configuration was read again')
+      for (const line of warnings((this.registry as Registry).configuration)) this.log.warn(line)
     } catch (error) {
       const lines = error instanceof Refusal ? error.lines : [(error as Error).message]
       for (const line of lines) this.log.error(`reload refused: ${line}`)

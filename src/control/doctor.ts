@@ -2,12 +2,15 @@
 import { closeSync, lstatSync, openSync, readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import * as host from '../port/host.ts'
+import { egresses } from '../port/route.ts'
 import type { Configuration } from './configuration.ts'
 import { instance, isLive } from './endpoint.ts'
 import { find } from './file.ts'
 import { overlapping } from './host.ts'
 import { load, type Overrides } from './load.ts'
+import { ailment, blocked, cards } from './policy.ts'
 import { Refusal } from './refusal.ts'
+import { hasHostLink } from './wiring.ts'
 
 export interface Finding {
   check: string
@@ -94,6 +97,35 @@ function subnets(configuration: Configuration): Finding {
   return problem('subnets', found.text, `give network ${found.network} another subnet`)
 }
 
+/** What the host's firewall does with the links of uplinks; told link by link. */
+function uplinks(configuration: Configuration): Finding[] {
+  const count = [...configuration.networks.values()].filter(hasHostLink).length
+  if (count === 0) return []
+  try {
+    if (egresses().length === 0)
+      return [problem('uplink', 'the host has no route to anywhere', 'connect it: see ip route')]
+    const found = blocked(configuration)
+    if (found.length === 0) return [fine('uplink', 'the host’s firewall lets the links pass')]
+    return found.map(({ text, remedy }) => problem('uplink', text, `run: ${remedy}`))
+  } catch (error) {
+    return [
+      problem(
+        'uplink',
+        `the host’s firewall: ${(error as Error).message}`,
+        'run as root (sudo bridgeport …)',
+      ),
+    ]
+  }
+}
+
+/** Cards that the configuration names: there, up, and connected. */
+function examineCards(configuration: Configuration): Finding[] {
+  return cards(configuration).map((ifname) => {
+    const found = ailment(ifname)
+    return found === null ? fine('card', `${ifname} is up`) : problem('card', found.text, found.remedy)
+  })
+}
+
 async function socket({ socket: path }: Configuration): Promise<{ finding: Finding; isRunning: boolean }> {
   try {
     if (await isLive(path)) return { finding: fine('switch', `a switch answers at ${path}`), isRunning: true }
@@ -135,5 +167,6 @@ export async function examine(options: Overrides & { file?: string }): Promise<F
     return [...findings, ...lines.map((line) => problem('configuration', line, 'mend the file'))]
   }
   const { finding, isRunning } = await socket(configuration)
-  return [...findings, subnets(configuration), finding, leftovers(configuration, isRunning)]
+  const around = [subnets(configuration), ...examineCards(configuration), ...uplinks(configuration)]
+  return [...findings, ...around, finding, leftovers(configuration, isRunning)]
 }

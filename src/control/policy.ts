@@ -2,6 +2,7 @@
  * Whether the host's firewall lets the links of an uplink through. No rule of the host is touched: what blocks a link is named, with
  * the command that opens it, in the words of whoever made the rules (ufw, firewalld, Docker, iptables or nft).
  */
+import * as device from '../port/device.ts'
 import * as filter from '../port/filter.ts'
 import { addresses } from '../port/host.ts'
 import * as legacy from '../port/legacy.ts'
@@ -93,4 +94,38 @@ export function blocked({ networks }: Configuration): Blockage[] {
   return [...networks.values()]
     .filter(hasHostLink)
     .flatMap((each) => blockages(uplinkIfname(each), each.mode === 'routed'))
+}
+
+/** Cards that a configuration needs. */
+export function cards({ networks, ports }: Configuration): string[] {
+  const uplinks = [...networks.values()].flatMap(({ uplink }) =>
+    uplink.kind === 'nic' ? [uplink.device] : [],
+  )
+  const own = [...ports.values()].flatMap(({ type, ifname }) => (type === 'nic' ? [ifname] : []))
+  return [...new Set([...uplinks, ...own])]
+}
+
+/** What keeps a card from carrying frames, with what to do about it; null if nothing does. */
+export function ailment(ifname: string): { text: string; remedy: string } | null {
+  switch (device.cardState(ifname)) {
+    case 'absent':
+      return { text: `this machine has no card ${ifname}`, remedy: 'see ip link for those it has' }
+    case 'down':
+      return { text: `${ifname} is down`, remedy: `run: ip link set ${ifname} up` }
+    case 'unplugged':
+      return { text: `${ifname} has no carrier`, remedy: 'plug in its cable or join its network' }
+    default:
+      return null
+  }
+}
+
+/** What a running switch should say of the host around it, a line each; what cannot be read is not told. */
+export function warnings(configuration: Configuration): string[] {
+  const ill = cards(configuration).flatMap((ifname) => ailment(ifname) ?? [])
+  const lines = ill.map(({ text, remedy }) => `${text}; ${remedy}`)
+  try {
+    return [...lines, ...blocked(configuration).map(({ text, remedy }) => `${text}; run: ${remedy}`)]
+  } catch {
+    return lines
+  }
 }

@@ -184,6 +184,13 @@ export function exists(netns: string): boolean {
   return netns === '' || native.namespaceExists(netns)
 }
 
+/** What a card is to us: carrier means that a cable or a network is there. */
+export function cardState(ifname: string): 'up' | 'down' | 'unplugged' | 'absent' {
+  const found = native.linkGet('', ifname)
+  if (found === null) return 'absent'
+  return !found.up ? 'down' : found.carrier ? 'up' : 'unplugged'
+}
+
 /** True if the daemon's namespace has an interface of that name. */
 export function present(ifname: string): boolean {
   return native.linkGet('', ifname) !== null

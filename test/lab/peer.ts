@@ -22,7 +22,8 @@ function loads(name: string): boolean {
   }
 }
 
-function present(peer: string): boolean {
+/** True if the machine has a peer: a program in the path, or one of the special ones. */
+export function present(peer: string): boolean {
   return special[peer]?.() ?? spawnSync('sh', ['-c', `command -v ${peer}`]).status === 0
 }
 
