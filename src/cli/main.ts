@@ -4,10 +4,12 @@ import { Refusal } from '../control/refusal.ts'
 import { version } from '../control/version.ts'
 import { doctor } from './doctor.ts'
 import { later } from './later.ts'
+import { leases } from './lease.ts'
 import { macs } from './mac.ts'
 import { networks } from './network.ts'
 import { withSocket } from './option.ts'
 import { ports } from './port.ts'
+import { publish } from './publish.ts'
 import { run } from './run.ts'
 import { daemon } from './up.ts'
 
@@ -23,7 +25,7 @@ function program(): Command {
     .configureOutput({
       outputError: (text, write) => write(text.replace(/^error: /, 'bridgeport: ').replace(/\n(?=.)/g, ' ')),
     })
-  for (const add of [daemon, doctor, networks, ports, run, macs, later]) add(root)
+  for (const add of [daemon, doctor, networks, ports, run, macs, leases, publish, later]) add(root)
   const settle = (command: Command): void => {
     command.exitOverride().copyInheritedSettings(root)
     command.commands.forEach(settle)

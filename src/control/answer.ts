@@ -6,7 +6,7 @@ const name = z.string()
 
 export const NetworkAnswer = z.strictObject({
   name,
-  mode: z.enum(['host-only', 'internal']),
+  mode: z.enum(['nat', 'host-only', 'internal', 'bridged', 'routed']),
   subnet: z.string().nullable(),
   gateway: z.string().nullable(),
   mtu: z.int(),
@@ -22,7 +22,7 @@ export const NetworkAnswer = z.strictObject({
 export const PortAnswer = z.strictObject({
   name,
   network: name,
-  type: z.enum(['tap', 'tun', 'qemu-tap', 'memory', 'host']),
+  type: z.enum(['tap', 'tun', 'qemu-tap', 'nic', 'memory', 'host']),
   ifname: z.string(),
   netns: z.string(),
   mac: z.string().nullable(),
@@ -49,6 +49,35 @@ export const MacAnswer = z.strictObject({
   port: name,
   kind: z.enum(['dynamic', 'static', 'host', 'gateway']),
   ageSeconds: count,
+})
+
+export const LeaseAnswer = z.strictObject({
+  address: z.string(),
+  mac: z.string(),
+  network: name,
+  port: z
+    .string()
+    .nullable()
+    .describe('the port that the guest is behind, null until it renews after a restart'),
+  hostname: z.string().nullable(),
+  kind: z
+    .enum(['dynamic', 'static', 'port'])
+    .describe('of the range, pinned to the MAC, or of a port that the switch configures'),
+  client: z.string().nullable().describe('client identifier in hexadecimal'),
+  expires: z.iso.datetime().nullable().describe('null: lasts as long as the port'),
+})
+
+export const PublishAnswer = z.strictObject({
+  network: name,
+  publish: z.string().describe('PROTO:HOSTIP:PORT-GUESTIP:PORT'),
+  protocol: z.enum(['tcp', 'udp']),
+  host: z.string().describe('empty: every address of the host, or of the card'),
+  hostPorts: z.string(),
+  guest: z.string(),
+  guestPorts: z.string(),
+  state: z.enum(['up', 'waiting']),
+  reason: z.string().describe('why nobody is led inside, empty when the mapping is up'),
+  origin: z.enum(['file', 'runtime', 'run']),
 })
 
 export const StatusAnswer = z.strictObject({

@@ -9,7 +9,8 @@ import type { Metrics } from './metrics.ts'
 import { document } from './openapi.ts'
 import { pathText, problems } from './problem.ts'
 import { Absent, Refusal } from './refusal.ts'
-import { type Route, routes, type Service } from './routes.ts'
+import type { Route, Service } from './route.ts'
+import { routes } from './routes.ts'
 
 /** A daemon that serves; before that every request is answered 503. */
 export interface Serving extends Service {

@@ -7,6 +7,7 @@ import { type Arena, LENGTH_MAX } from '../memory/arena.ts'
 import type { GatewayProgram, RedirectProgram } from '../pipeline/program.ts'
 import { addresses } from '../port/host.ts'
 import type { HostLink } from '../port/uplink.ts'
+import type { Mapping } from '../service/publish.ts'
 import * as binding from '../table/binding.ts'
 import * as flow from '../table/flow.ts'
 import * as neighbour from '../table/neighbour.ts'
@@ -14,7 +15,7 @@ import * as mac from '../wire/mac.ts'
 import { type Cidr, ipv4 } from './address.ts'
 import type { Configuration } from './configuration.ts'
 import type { Seat } from './link.ts'
-import { hostAccess, Reservations, redirects } from './publish.ts'
+import { hostAccess, openings, Reservations, redirects } from './publish.ts'
 import { Refusal } from './refusal.ts'
 import { chooseLink, endsOf } from './uplink.ts'
 import { cardAddress, sites, uplinkIfname, uplinkMac, uplinkName, wantsLink, written } from './wiring.ts'
@@ -146,6 +147,14 @@ export class Ground {
     const same = now.length === this.host.length && now.every((each, n) => each === this.host[n])
     this.host = now
     return !same
+  }
+
+  /** The sockets on the host that published ports need. */
+  openings({ networks }: Configuration): Mapping[] {
+    return [...networks.values()].flatMap((each) => {
+      const link = this.link(each.name)
+      return link === null ? [] : openings(each, link, this.reservations)
+    })
   }
 
   /** What the host has to do for the links into its stack. */

@@ -8,8 +8,8 @@ import type { PublishRow } from './rows.ts'
 
 export interface PublishInput {
   publish: string
-  network?: string
-  port?: string
+  network?: string | undefined
+  port?: string | undefined
 }
 
 /** What to add for an input: in the network whose subnet holds the guest unless one is named. Throws a Refusal. */

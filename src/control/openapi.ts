@@ -1,7 +1,8 @@
 /** The OpenAPI description of the API, made from the schemas that validate it. docs/openapi.json is a copy that a test compares. */
 import * as z from 'zod'
 import { ErrorAnswer } from './answer.ts'
-import { type Route, routes } from './routes.ts'
+import type { Route } from './route.ts'
+import { routes } from './routes.ts'
 import { version } from './version.ts'
 
 function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): object {

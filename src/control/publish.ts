@@ -3,28 +3,19 @@
  * host's stack the daemon has the sockets, connects over the link to a port that is reserved for the mapping, and the redirect
  * leads from there to the guest, which sees its own gateway.
  */
-import { createHash } from 'node:crypto'
 import type { RedirectProgram } from '../pipeline/program.ts'
-import { ipv4, ipv4Text } from './address.ts'
+import type { Mapping } from '../service/publish.ts'
+import { type Cidr, ipv4, ipv4Text } from './address.ts'
 import type { NetworkConfiguration, Published } from './configuration.ts'
 import type { Seat } from './link.ts'
 import { publishText } from './quantity.ts'
 import { Refusal } from './refusal.ts'
+import { endsOf } from './uplink.ts'
 
 export const PROTOCOLS = { tcp: 6, udp: 17 } as const
 /** Ports that the translation of guests does not use by default; more mappings than that take theirs from the top. */
 const LOW = 1023
 const HIGH = 65_535
-
-/** A socket that the daemon opens for a published port, and where it leads over the link. */
-export interface Opening {
-  /** tells it from every other, and stays the same while the mapping does */
-  key: string
-  network: string
-  mapping: Published
-  to: string
-  toFirst: number
-}
 
 function countOf({ hostPorts }: Published): number {
   return hostPorts.last - hostPorts.first + 1
@@ -33,11 +24,6 @@ function countOf({ hostPorts }: Published): number {
 /** What tells mappings apart: the network and the text. */
 export function keyOf(network: string, mapping: Published): string {
   return `${network} ${publishText(mapping)}`
-}
-
-/** A mapping's name in a path of the API. */
-export function idOf(mapping: Published): string {
-  return createHash('sha256').update(publishText(mapping)).digest('hex').slice(0, 8)
 }
 
 /** The ports of a link that mappings have for themselves. */
@@ -100,13 +86,13 @@ export function redirects(
   })
 }
 
-/** The sockets on the host that a network's published ports need. */
-export function openings({ name, publish }: NetworkConfiguration, seat: Seat, held: Reservations): Opening[] {
+/** The sockets on the host that a network's published ports need, and where on its link they lead. */
+export function openings({ name, publish }: NetworkConfiguration, link: Cidr, held: Reservations): Mapping[] {
   return publish.map((mapping) => ({
-    key: keyOf(name, mapping),
-    network: name,
-    mapping,
-    to: ipv4Text(seat.address),
+    protocol: mapping.protocol,
+    address: mapping.host,
+    ...mapping.hostPorts,
+    to: ipv4Text(endsOf(link).own),
     toFirst: held.first(name, mapping),
   }))
 }
@@ -120,4 +106,21 @@ export function hostAccess(guests: number, gateway: number, host: number): Redir
     masquerade: false,
     mutual: false,
   }))
+}
+
+/** More ports of one mapping than this are forgotten at once, with those of others: their next packets make them anew. */
+const SINGLE_MAX = 16
+
+/** The UDP flows to forget when redirects went: without a connection, a guest that is gone would be talked to for ever. */
+export function stale(
+  before: RedirectProgram[],
+  after: RedirectProgram[],
+): { destination: number; port: number }[] {
+  const kept = new Set(after.map((each) => JSON.stringify(each)))
+  const gone = before.filter((each) => each.protocol === PROTOCOLS.udp && !kept.has(JSON.stringify(each)))
+  return gone.flatMap(({ address: destination, first, last }) =>
+    last - first >= SINGLE_MAX
+      ? [{ destination, port: 0 }]
+      : Array.from({ length: last - first + 1 }, (_, n) => ({ destination, port: first + n })),
+  )
 }

@@ -5,36 +5,10 @@
 import * as z from 'zod'
 import * as added from './added.ts'
 import * as answer from './answer.ts'
-import type { Registry } from './registry.ts'
+import { done, type Route, type Service } from './route.ts'
 import * as schema from './schema.ts'
-import type { Switch } from './switch.ts'
+import { traffic } from './traffic.ts'
 import { version } from './version.ts'
-
-/** What a handler works on. */
-export interface Service {
-  fabric: Switch
-  registry: Registry
-  /** the file that reload reads, found anew when none was named */
-  reload: () => Promise<void>
-  stop: () => void
-}
-
-export interface Call {
-  params: Record<string, string>
-  query: Record<string, string>
-  body: unknown
-}
-
-export interface Route {
-  method: 'GET' | 'POST' | 'DELETE'
-  path: string
-  summary: string
-  query?: z.ZodType
-  body?: z.ZodType
-  answer?: z.ZodType
-  /** absent: the feature does not exist yet */
-  handle?: (service: Service, call: Call) => unknown
-}
 
 /** The same schemas as the file's, with the name beside the other keys. */
 const NewNetwork = schema.Network.extend({ name: schema.Name })
@@ -58,10 +32,6 @@ const NewPort = z.discriminatedUnion(
 )
 const NewMac = added.Mac
 const Flush = z.strictObject({ network: schema.Name.optional(), port: z.string().optional() })
-
-function done(action: Promise<unknown>): Promise<{ done: true }> {
-  return action.then(() => ({ done: true }))
-}
 
 function status({ fabric, registry }: Service): z.infer<typeof answer.StatusAnswer> {
   const { socket, http, state } = registry.configuration
@@ -204,20 +174,41 @@ const daemon: Route[] = [
   },
 ]
 
-/** Fixed names of what comes later: they answer 501. */
-const later: Route[] = [
-  'neighbours',
-  'leases',
-  'publish',
-  'conntrack',
-  'rules',
-  'sets',
-  'capture',
-  'why',
-].map((noun) => ({
-  method: 'GET',
-  path: `/v1/${noun}`,
-  summary: `Not available yet: ${noun}`,
-}))
+const leases: Route[] = [
+  {
+    method: 'GET',
+    path: '/v1/leases',
+    summary: 'Addresses that guests have by DHCP',
+    answer: list(answer.LeaseAnswer),
+    handle: ({ fabric }) => fabric.leases(),
+  },
+  {
+    method: 'DELETE',
+    path: '/v1/leases/{network}/{address}',
+    summary: 'End a lease; the guest keeps the address until it renews',
+    answer: answer.DoneAnswer,
+    handle: ({ fabric }, { params }) => {
+      fabric.removeLease(params.network, params.address)
+      return { done: true }
+    },
+  },
+]
 
-export const routes: readonly Route[] = [...daemon, ...networks, ...ports, ...macs, ...later]
+/** Fixed names of what comes later: they answer 501. */
+const later: Route[] = ['neighbours', 'publish', 'conntrack', 'rules', 'sets', 'capture', 'why'].map(
+  (noun) => ({
+    method: 'GET',
+    path: `/v1/${noun}`,
+    summary: `Not available yet: ${noun}`,
+  }),
+)
+
+export const routes: readonly Route[] = [
+  ...daemon,
+  ...networks,
+  ...ports,
+  ...macs,
+  ...leases,
+  ...traffic,
+  ...later,
+]

@@ -3,18 +3,22 @@ import { join } from 'node:path'
 import { GUESTS } from '../pipeline/program.ts'
 import type { Lease, What } from '../service/dhcp/lease.ts'
 import { Leases, type Log } from '../service/dhcp/store.ts'
+import { type Mapping, Published } from '../service/publish.ts'
+import { Refused } from '../service/refused.ts'
 import type { Configuration } from './configuration.ts'
 import { Desk } from './desk.ts'
 import type { Ends } from './end.ts'
 import type { PoolRow } from './lease.ts'
 import type { Spec } from './member.ts'
 import type { Plant } from './plant.ts'
+import { Refusal } from './refusal.ts'
 import { localName } from './wiring.ts'
 
 export class Services {
   readonly leases: Leases
   /** by name of the network */
   readonly desks = new Map<string, Desk>()
+  readonly published: Published
   private readonly plant: Plant
   private readonly ends: Ends
   private readonly log: Log
@@ -24,12 +28,23 @@ export class Services {
     this.plant = plant
     this.ends = ends
     this.log = log
+    this.published = new Published()
     this.leases = new Leases(state === null ? null : join(state, 'leases.json'), log)
   }
 
   /** Calls `heard` for leases that begin, end or change their name. */
   listen(heard: (lease: Lease, what: What) => void): void {
     this.leases.onchange = heard
+  }
+
+  /** Opens exactly these ports on the host; throws a Refusal if one cannot be opened, and changes nothing then. */
+  publish(mappings: Mapping[]): void {
+    try {
+      this.published.set(mappings)
+    } catch (error) {
+      if (error instanceof Refused) throw new Refusal(error.what, error.why, error.remedy)
+      throw error
+    }
   }
 
   /** Serves as `next` says: the gateways' ports have to be there. */
@@ -95,6 +110,7 @@ export class Services {
   async close(): Promise<void> {
     for (const desk of this.desks.values()) desk.close()
     this.desks.clear()
+    this.published.close()
     await this.leases.close()
   }
 }

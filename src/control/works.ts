@@ -11,6 +11,7 @@ import type { Crew } from './crew.ts'
 import { Ends } from './end.ts'
 import { type Member, placeOf } from './member.ts'
 import type { Plant } from './plant.ts'
+import { PROTOCOLS, stale } from './publish.ts'
 import { Services } from './services.ts'
 import type { Log } from './switch.ts'
 import { explain } from './uplink.ts'
@@ -82,6 +83,7 @@ export class Works {
     for (const [name, spec] of wanted) plant.adjust(plant.members.get(name)!, spec)
     const names = new Set([...next.networks.values()].flatMap(sites).map(({ name }) => name))
     for (const name of [...plant.nets.keys()]) if (!names.has(name)) plant.nets.delete(name)
+    const led = plant.ground.redirects
     plant.ground.survey(next)
     plant.ground.lead(next, plant.nets)
     plant.statics.prune()
@@ -92,16 +94,31 @@ export class Works {
     }
     const kept = new Set([...plant.nets.values()].map((net) => net.index))
     for (const net of before.nets.values()) if (!kept.has(net.index)) plant.freeTable(net)
+    for (const each of stale(led, plant.ground.redirects))
+      await this.forget({ ...each, protocol: PROTOCOLS.udp })
     this.configuration = next
   }
 
-  /** Has the host forward and translate for the links into its stack. */
+  /** Forgets flows that match; returns how many. What is not named matches any. */
+  forget(which: {
+    protocol?: number
+    source?: number
+    destination?: number
+    port?: number
+  }): Promise<number> {
+    const { protocol = 0, source = 0, destination = 0, port = 0 } = which
+    const ports = { sourcePort: 0, destinationPort: port }
+    return this.crew.order({ type: 'flows', protocol, source, destination, ...ports })
+  }
+
+  /** Has the host forward and translate for the links into its stack, and opens what is published there. */
   private open(next: Configuration): void {
     try {
       this.host.set(this.plant.ground.hostLinks(next))
     } catch (error) {
       throw explain(error as Error)
     }
+    this.services.publish(this.plant.ground.openings(next))
   }
 
   /** Undoes a change that failed half way: what was opened is closed, what had to go first is opened again. */

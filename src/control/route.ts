@@ -1,0 +1,34 @@
+/** What a route of the API is: by which schema it is read and answered, and what it does. */
+import type * as z from 'zod'
+import type { Registry } from './registry.ts'
+import type { Switch } from './switch.ts'
+
+/** What a handler works on. */
+export interface Service {
+  fabric: Switch
+  registry: Registry
+  /** the file that reload reads, found anew when none was named */
+  reload: () => Promise<void>
+  stop: () => void
+}
+
+export interface Call {
+  params: Record<string, string>
+  query: Record<string, string>
+  body: unknown
+}
+
+export interface Route {
+  method: 'GET' | 'POST' | 'DELETE'
+  path: string
+  summary: string
+  query?: z.ZodType
+  body?: z.ZodType
+  answer?: z.ZodType
+  /** absent: the feature does not exist yet */
+  handle?: (service: Service, call: Call) => unknown
+}
+
+export function done(action: Promise<unknown>): Promise<{ done: true }> {
+  return action.then(() => ({ done: true }))
+}
