@@ -75,8 +75,8 @@ export const EARLY = 2
 
 /** Flows that are looked at to find one that may go early, as many as eight of the kernel's buckets would hold. */
 const EVICTION_RANGE = 64
-/** An int32 offset ends at 2 GiB. */
-export const CAPACITY_MAX = 2 ** 23
+/** With more, the index would have no bits left to tell where a probe began. */
+export const CAPACITY_MAX = 2 ** 23 - 1
 
 /** What holds resources for flows; told of each that ends, while its words still stand. */
 export interface Holder {
@@ -123,12 +123,11 @@ export class FlowTable extends Keys {
     const replyHash = this.hash(replySource, replyDestination, replyPorts, kind)
     const first = this.room(hash, source, destination, ports, kind)
     if (first < 0) return first
-    const before = index[first]
     const flow = this.take()
     index[first] = (hash << bits) | (flow << 1)
     const second = this.room(replyHash, replySource, replyDestination, replyPorts, kind)
     if (second < 0) {
-      index[first] = before
+      index[first] = EMPTY
       this.chain(flow)
       return second
     }

@@ -1,9 +1,13 @@
 // Hot: the index of the flow table. Cost: see flow.ts.
 /**
- * Open addressing with linear probing, four places a flow, each one int32: flow << 1 | direction, and above that as many bits of
- * the hash as fit, so that nearly every miss is seen without touching the flow. Flow 0 is never used: 0 is a place that was never used
- * either, 1 a removed one, and every entry names a line that may be touched. The index is derived: it is built anew when a
- * writer attaches, so a crash may leave it in any state. Multipliers are secret: a guest cannot aim at one place.
+ * Open addressing with linear probing, four places a flow, each one int32: flow << 1 | direction in the lower `bits`, the low bits of the
+ * key's hash above them, so that nearly every miss is seen without touching the flow. A place is that of the hash's bits from `shift` on,
+ * and `shift` is such that an entry's upper seven bits are the low seven of the place where its probe began: a removed entry's place is
+ * filled from behind without touching a flow (Knuth 6.4, algorithm R), and probes stay as short as the load makes them.
+ *
+ * Flow 0 is never used, so 0 is a free place, and every entry names a line that may be touched. Only the writer reads the index, and it is
+ * derived from the flows: it is built anew when a writer attaches, so a crash may leave it in any state. Multipliers are
+ * secret: a guest cannot aim at one place.
  */
 import type { Arena } from '../memory/arena.ts'
 
@@ -27,9 +31,9 @@ export const CLASH = -2
 export const HEADER = 32
 
 export const EMPTY = 0
-const REMOVED = 1
-/** Longest probe: at half load one this long has a probability below 1e-9. */
+/** Longest probe, so that seven bits tell where it began; at half load one this long has a probability below 1e-9. */
 const PROBES = 128
+const HOME = 25
 
 function placesOf(capacity: number): number {
   return Math.max(2 * PROBES, 2 ** Math.ceil(Math.log2(capacity * 4)))
@@ -46,7 +50,7 @@ export class Keys {
   readonly words: Int32Array
   readonly f64: Float64Array
   readonly index: Int32Array
-  /** A hash's place in the index is `hash >>> shift`; the next one wraps by `mask`. */
+  /** A hash's place in the index is `(hash >>> shift) & mask`, and the next one wraps by `mask`. */
   readonly shift: number
   readonly mask: number
   /** bits of an index entry that are flow << 1 | direction; those above are the hash's low bits */
@@ -62,9 +66,9 @@ export class Keys {
     this.words = new Int32Array(arena.buffer, at + HEADER * 4, WORDS * (capacity + 1))
     this.f64 = new Float64Array(arena.buffer, at + HEADER * 4, (WORDS / 2) * (capacity + 1))
     this.index = new Int32Array(arena.buffer, at + (HEADER + WORDS * (capacity + 1)) * 4, places)
-    this.shift = (32 - Math.log2(places)) | 0
     this.mask = places - 1
     this.bits = Math.ceil(Math.log2(2 * (capacity + 1))) | 0
+    this.shift = (HOME - this.bits) | 0
     this.seedA = arena.seed(0)
     this.seedB = arena.seed(1)
     this.seedC = arena.seed(2)
@@ -93,7 +97,7 @@ export class Keys {
   search(hash: number, source: number, destination: number, ports: number, kind: number): number {
     const { index, words, mask, bits } = this
     const tag = hash << bits
-    let place = hash >>> this.shift
+    let place = (hash >>> this.shift) & mask
     for (let probe = 0; probe < PROBES; probe++) {
       const entry = index[place]
       if (entry === EMPTY) return -1
@@ -114,7 +118,7 @@ export class Keys {
     return -1
   }
   /**
-   * Looks ahead for a burst: fills `guesses` with the flow << 1 | direction that the first `count` hashes most likely stand for (0 to 1:
+   * Looks ahead for a burst: fills `guesses` with the flow << 1 | direction that the first `count` hashes most likely stand for (0:
    * nobody), and touches the index and the flows so that they are on their way into the cache, all misses at once. Nothing
    * branches on what is read. A guess is true if the key is the flow's; else ask `search`. The result says nothing.
    */
@@ -125,7 +129,7 @@ export class Keys {
     const shift = this.shift | 0
     const end = count | 0
     const low = ((1 << bits) - 1) | 0
-    for (let i = 0; i < end; i++) guesses[i] = index[hashes[i] >>> shift]
+    for (let i = 0; i < end; i++) guesses[i] = index[(hashes[i] >>> shift) & mask]
     let sum = 0
     for (let i = 0; i < end; i++) {
       const hash = hashes[i]
@@ -147,28 +151,25 @@ export class Keys {
     return this.hash(words[key + SOURCE], words[key + DESTINATION], words[key + PORTS], kind)
   }
 
-  /** Puts a key of a live flow into an index that has no removed entries. */
+  /** Puts a key of a live flow into the index, which does not have it. */
   protected put(flow: number, direction: number): void {
-    const { index, bits } = this
+    const { index, mask, bits } = this
     const hash = this.hashOf(flow, direction)
-    let place = hash >>> this.shift
-    while (index[place] !== EMPTY) place = (place + 1) & this.mask
+    let place = (hash >>> this.shift) & mask
+    while (index[place] !== EMPTY) place = (place + 1) & mask
     index[place] = (hash << bits) | (flow << 1) | direction
   }
 
-  /** The place in the index where a key goes, CLASH if it is there, FULL if the probe grew too long. */
+  /** The free place in the index where a key goes, CLASH if it is there, FULL if the probe grew too long. */
   protected room(hash: number, source: number, destination: number, ports: number, kind: number): number {
     const { index, words, mask, bits } = this
     const tag = hash << bits
-    let place = hash >>> this.shift
-    let found = FULL
+    let place = (hash >>> this.shift) & mask
     for (let probe = 0; probe < PROBES; probe++) {
       const entry = index[place]
-      if (entry === EMPTY) return found < 0 ? place : found
-      if (entry === REMOVED) {
-        if (found < 0) found = place
-      } else if ((entry ^ tag) >>> bits === 0) {
-        const id = entry ^ tag
+      if (entry === EMPTY) return place
+      const id = entry ^ tag
+      if (id >>> bits === 0) {
         const flow = (id >> 1) * WORDS
         const key = flow + (id & 1) * REPLY
         const same = words[key] === source && words[key + DESTINATION] === destination
@@ -176,22 +177,25 @@ export class Keys {
       }
       place = (place + 1) & mask
     }
-    return found
+    return FULL
   }
 
-  /** Takes one key of a flow out of the index. */
+  /** Takes one key of a flow out of the index; those behind it that began at its place or before move up. */
   protected erase(flow: number, direction: number): void {
     const { index, mask, bits } = this
     const hash = this.hashOf(flow, direction)
     const entry = (hash << bits) | (flow << 1) | direction
-    let place = hash >>> this.shift
-    for (let probe = 0; index[place] !== entry; probe++) {
+    let hole = (hash >>> this.shift) & mask
+    for (let probe = 0; index[hole] !== entry; probe++) {
       if (probe === PROBES) return
-      place = (place + 1) & mask
+      hole = (hole + 1) & mask
     }
-    index[place] = REMOVED
-    if (index[(place + 1) & mask] !== EMPTY) return
-    // No probe goes on behind this place, so the removed entries before it hold nothing together any more.
-    for (; index[place] === REMOVED; place = (place - 1) & mask) index[place] = EMPTY
+    for (let place = (hole + 1) & mask; index[place] !== EMPTY; place = (place + 1) & mask) {
+      const travelled = (place - (index[place] >>> HOME)) & (PROBES - 1)
+      if (travelled < ((place - hole) & mask)) continue
+      index[hole] = index[place]
+      hole = place
+    }
+    index[hole] = EMPTY
   }
 }
