@@ -4,6 +4,7 @@
  */
 import type { Metric, Registry } from 'prom-client'
 import { BURST_BOUNDS } from '../memory/counters.ts'
+import type { PoolRow } from './lease.ts'
 import type { NetworkRow, PortRow, WorkerRow } from './rows.ts'
 import type { Switch } from './switch.ts'
 import { version } from './version.ts'
@@ -15,6 +16,7 @@ interface Rows {
   networks: NetworkRow[]
   ports: PortRow[]
   workers: WorkerRow[]
+  pools: PoolRow[]
 }
 
 interface Value {
@@ -39,6 +41,12 @@ function perPort(name: string, help: string, type: Family['type'], value: (row: 
 function perNetwork(name: string, help: string, value: (row: NetworkRow) => number): Family {
   const values = ({ networks }: Rows) =>
     networks.map((row) => ({ labels: { network: row.name }, value: value(row) }))
+  return { name, help, type: 'gauge', values }
+}
+
+function perPool(name: string, help: string, value: (row: PoolRow) => number): Family {
+  const values = ({ pools }: Rows) =>
+    pools.map((row) => ({ labels: { network: row.network }, value: value(row) }))
   return { name, help, type: 'gauge', values }
 }
 
@@ -118,6 +126,17 @@ const families: Family[] = [
   },
   perNetwork('bridgeport_mac_entries', 'MAC addresses known.', (row) => row.macs),
   perNetwork('bridgeport_mac_capacity', 'MAC addresses that fit.', (row) => row.macCapacity),
+  perPool('bridgeport_dhcp_leases', 'Addresses leased by DHCP.', (row) => row.leases),
+  perPool('bridgeport_dhcp_capacity', 'Addresses that can be leased by DHCP.', (row) => row.capacity),
+  {
+    name: 'bridgeport_dhcp_messages_total',
+    help: 'DHCP messages by kind; full: clients that got no offer, ignored: messages that were not for this server.',
+    type: 'counter',
+    values: ({ pools }) =>
+      pools.flatMap(({ network, messages }) =>
+        Object.entries(messages).map(([kind, value]) => ({ labels: { network, kind }, value })),
+      ),
+  },
   perWorker('bridgeport_worker_busy_seconds_total', 'Time spent with frames.', (row) => row.busySeconds),
   perWorker('bridgeport_worker_bursts_total', 'Bursts received.', (row) => row.bursts),
   {
@@ -132,7 +151,7 @@ const families: Family[] = [
 export class Metrics {
   readonly contentType: string
   private readonly registry: Registry
-  private rows: Rows = { networks: [], ports: [], workers: [] }
+  private rows: Rows = { networks: [], ports: [], workers: [], pools: [] }
   private readonly fabric: Switch
 
   private constructor(registry: Registry, fabric: Switch) {
@@ -162,7 +181,12 @@ export class Metrics {
   /** The exposition text. The rows are read once; prom-client calls every `get` before it first waits. */
   scrape(): Promise<string> {
     const { fabric } = this
-    this.rows = { networks: fabric.networks(), ports: fabric.ports(), workers: fabric.workers() }
+    this.rows = {
+      networks: fabric.networks(),
+      ports: fabric.ports(),
+      workers: fabric.workers(),
+      pools: fabric.pools(),
+    }
     return this.registry.metrics()
   }
 }

@@ -6,7 +6,7 @@ import { FULL, INGRESS, type Shape, Way } from './memory.ts'
 export class MemoryPort {
   /** called when frames wait, once for every `listen` */
   onframes: (() => void) | null = null
-  /** of a local port: index of the port by which the frame received last came into the switch */
+  /** of a local port: index of the port by which the frame received last came into the switch; else -1 */
   ingress = -1
   private readonly u8: Uint8Array
   private readonly i32: Int32Array
@@ -14,6 +14,7 @@ export class MemoryPort {
   private readonly rx: Way
   private readonly wake: () => void
   private readonly lengthMax: number
+  private readonly isLocal: boolean
 
   /** `wake` is called after frames were sent; both ends agree on the shape. */
   constructor(arena: Arena, at: number, wake: () => void, shape: Shape = FULL) {
@@ -23,6 +24,7 @@ export class MemoryPort {
     this.tx = new Way(arena, at, shape)
     this.rx = new Way(arena, at + shape.wayLength, shape)
     this.wake = wake
+    this.isLocal = shape !== FULL
   }
 
   /** Sends one Ethernet frame, with a vnet header of ten bytes if given; false if the port is full. Longer than a slot: RangeError. */
@@ -46,7 +48,7 @@ export class MemoryPort {
     if (slot < 0) return null
     const frame = this.u8.slice(slot + DATA_AT, slot + DATA_AT + this.i32[slot >> 2])
     const vnet = this.u8.slice(slot + DATA_AT - VNET_LENGTH, slot + DATA_AT)
-    this.ingress = this.i32[(slot >> 2) + INGRESS]
+    if (this.isLocal) this.ingress = this.i32[(slot >> 2) + INGRESS]
     this.rx.consume()
     return { frame, vnet }
   }

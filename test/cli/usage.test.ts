@@ -63,7 +63,7 @@ describe.runIf(existsSync(bundle))('bridgeport', () => {
   })
 
   it.each([
-    ...['top', 'neigh ls', 'lease rm a', 'publish add tcp::1-10.0.0.1:1', 'conntrack ls', 'rules save -c'],
+    ...['top', 'neigh ls', 'publish add tcp::1-10.0.0.1:1', 'conntrack ls', 'rules save -c'],
     ...['set test a b', 'capture vm1 -w -', 'why x --port vm1'],
   ])('%s is not available yet: status 1', async (command) => {
     const { status, stderr } = await run(command.split(' '))

@@ -5,7 +5,7 @@
  * withdraws it before the client can accept.
  */
 import type { Claim, Station } from '../station.ts'
-import { type Book, dotted, type Lease, now } from './lease.ts'
+import { type Book, dotted, now } from './lease.ts'
 import type { Log } from './store.ts'
 
 /** Probed ahead. Forty addresses a second are more than guests on a switch start. */
@@ -30,12 +30,14 @@ export interface Range {
 }
 
 export class Pool {
+  /** addresses that may be handed out */
+  capacity: number
   private range: Range
   private readonly book: Book
   private readonly station: Station
   private readonly log: Log
   /** probed without an answer: address → when */
-  private readonly ready = new Map<number, number>()
+  readonly ready = new Map<number, number>()
   private readonly probing = new Set<number>()
   /** the next address that nobody ever had, as uint32 */
   private cursor = 0
@@ -50,6 +52,7 @@ export class Pool {
     this.log = log
     this.range = range
     this.cursor = range.first >>> 0
+    this.capacity = this.size()
     this.prepare()
   }
 
@@ -60,6 +63,7 @@ export class Pool {
     if (isSame && [...excluded].every((address) => range.excluded.has(address))) return
     this.range = range
     this.cursor = range.first >>> 0
+    this.capacity = this.size()
     this.prepare()
   }
 
@@ -68,17 +72,15 @@ export class Pool {
     if (this.timer) clearTimeout(this.timer)
   }
 
-  /** Addresses that may be handed out. */
-  get capacity(): number {
-    const { first, last, excluded } = this.range
-    let inside = 0
-    for (const address of excluded) if (this.spans(address)) inside++
-    return (last >>> 0) - (first >>> 0) + 1 - inside
-  }
-
   /** True if an address may be handed out to anybody. */
   permits(address: number): boolean {
     return this.spans(address) && !this.range.excluded.has(address)
+  }
+
+  private size(): number {
+    const { first, last, excluded } = this.range
+    const inside = [...excluded].filter((address) => this.spans(address))
+    return (last >>> 0) - (first >>> 0) + 1 - inside.length
   }
 
   private spans(address: number): boolean {
@@ -94,7 +96,7 @@ export class Pool {
       if (now() - at > FRESH_MS) this.verify(address)
       return address
     }
-    const address = this.next() ?? this.reclaim()
+    const address = this.fresh() ?? this.pending() ?? this.former() ?? this.unused()
     if (address !== null) this.verify(address)
     this.prepare()
     return address
@@ -133,34 +135,34 @@ export class Pool {
     this.book.dispute(address, ingress, now() + QUARANTINE_MS)
   }
 
-  private next(): number | null {
+  /** An address that nobody ever had and nobody was asked about. */
+  private fresh(): number | null {
     const last = this.range.last >>> 0
     while (this.cursor <= last) {
       const address = this.cursor++ | 0
       if (this.range.excluded.has(address) || this.book.at(address)) continue
       if (!this.probing.has(address) && !this.ready.has(address)) return address
     }
-    for (const lease of this.book.ended.values()) {
-      const { address } = lease
-      if (this.permits(address) && !this.ready.has(address) && !this.probing.has(address))
-        return this.seize(lease)
-    }
     return null
   }
 
-  /** Takes a free record's address: it goes to the end of its row, so that it is not found again at once. */
-  private seize(lease: Lease): number {
-    this.book.ended.delete(lease.address)
-    this.book.ended.set(lease.address, lease)
-    return lease.address
-  }
-
-  /** The address of a probe that is under way, or of the oldest offer that nobody took. */
-  private reclaim(): number | null {
+  /** One whose probe is under way. */
+  private pending(): number | null {
     for (const address of this.probing) {
       this.probing.delete(address)
       if (this.permits(address) && this.book.free(address)) return address
     }
+    return null
+  }
+
+  /** The one that is free for the longest time. */
+  private former(): number | null {
+    for (const address of this.book.ended.keys()) if (this.permits(address)) return address
+    return null
+  }
+
+  /** The address of the oldest offer that nobody took. */
+  private unused(): number | null {
     const [oldest] = this.book.offered.values()
     if (oldest === undefined || oldest.until - now() > Pool.offerMs - OFFER_MIN_MS) return null
     return this.permits(oldest.address) ? oldest.address : null
@@ -173,9 +175,7 @@ export class Pool {
   private prepare(): void {
     if (this.timer || this.closed || this.ready.size + this.probing.size >= AHEAD) return
     for (let i = 0; i < BATCH; i++) {
-      // What somebody had before is kept for him as long as there are others.
-      if (this.cursor > this.range.last >>> 0) break
-      const address = this.next()
+      const address = this.fresh()
       if (address === null) break
       this.probing.add(address)
       this.station.probe(address)

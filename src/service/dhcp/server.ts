@@ -85,6 +85,11 @@ export class Server {
     return this.allotment.pool.capacity + this.settings.statics.size
   }
 
+  /** Addresses that were probed ahead. */
+  get ready(): number {
+    return this.allotment.pool.ready.size
+  }
+
   /** Bound leases. */
   get count(): number {
     return this.book.bound.size
