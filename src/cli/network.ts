@@ -1,6 +1,6 @@
 /** `bridgeport network`: what is there, one more, one less. */
 import type { Command } from 'commander'
-import type { NetworkRow } from '../control/rows.ts'
+import type { NetworkRow, UplinkRow } from '../control/rows.ts'
 import { call, socketOf } from './client.ts'
 import { given, number, withSocket } from './option.ts'
 import { list } from './table.ts'
@@ -10,6 +10,9 @@ const columns = [
   { title: 'MODE', text: (row: NetworkRow) => row.mode },
   { title: 'SUBNET', text: (row: NetworkRow) => row.subnet },
   { title: 'GATEWAY', text: (row: NetworkRow) => row.gateway },
+  { title: 'DHCP', text: (row: NetworkRow) => row.dhcp },
+  { title: 'DNS', text: (row: NetworkRow) => row.dns },
+  { title: 'UPLINK', text: (row: NetworkRow) => (row.uplink === null ? null : way(row.uplink)) },
   { title: 'HOST', text: (row: NetworkRow) => row.host?.ifname ?? null },
   { title: 'MTU', text: (row: NetworkRow) => row.mtu },
   { title: 'PORTS', text: (row: NetworkRow) => row.ports },
@@ -17,6 +20,11 @@ const columns = [
   { title: 'ISOLATED', text: (row: NetworkRow) => (row.isolated ? 'yes' : 'no') },
   { title: 'ORIGIN', text: (row: NetworkRow) => row.origin },
 ]
+
+/** Where a network leads, in one cell. */
+function way({ type, ifname, address }: UplinkRow): string {
+  return `${type} ${ifname}${address === null ? '' : ` ${address}`}`
+}
 
 interface AddOptions {
   mode?: string

@@ -35,8 +35,24 @@ const PASSED = [
 ] as const
 /** What a terminal sends to every process of the foreground group: the command has it already. */
 const FROM_TERMINAL = new Set<string>(['SIGINT', 'SIGQUIT', 'SIGWINCH', 'SIGCONT'])
-/** No network has a DNS server yet; without this file the host's servers would be asked, which cannot be reached. */
-const RESOLV = '# bridgeport: this network has no DNS\n'
+/** Without a file of its own the command would ask the host's servers, which it may not reach. */
+function resolv(network: NetworkRow | undefined): string {
+  if (!network?.dns) return '# bridgeport: this network has no DNS\n'
+  return `# bridgeport: network ${network.name}\nsearch ${network.domain}\nnameserver ${network.dns}\n`
+}
+
+/** `[IP:]PORT:PORT[/udp]` as the daemon wants it, for a guest's address. Throws a Refusal. */
+function mapping(text: string, guest: string): string {
+  const match = /^(?:([\d.]+):)?(\d+(?:-\d+)?):(\d+(?:-\d+)?)(?:\/(tcp|udp))?$/.exec(text)
+  if (match === null)
+    throw new Refusal(
+      `--publish ${text}`,
+      'it has the form [IP:]PORT:PORT[/udp]',
+      'such as 127.0.0.1:8080:80',
+    )
+  const [, host = '', outside, inside, protocol = 'tcp'] = match
+  return `${protocol}:${host}:${outside}-${guest}:${inside}`
+}
 
 function explain(what: string, error: unknown): Error {
   const { code, syscall } = error as NodeJS.ErrnoException
@@ -124,12 +140,28 @@ async function joined(network: string, argv: string[]): Promise<number> {
   return await attend(argv)
 }
 
+/** Publishes what shall be reached from outside; it goes with the port. */
+async function publish(socket: string, { name, network, address }: PortRow, texts: string[]): Promise<void> {
+  for (const each of texts) {
+    if (address === null)
+      throw new Refusal(
+        `--publish ${each}`,
+        'the command has no address here',
+        'choose a network with a subnet',
+      )
+    const text = mapping(each, address.split('/')[0])
+    await call(socket, 'POST', '/v1/publish', { publish: text, network, port: name })
+  }
+}
+
 /** The command in new namespaces, on a port of the network unless it is `none`. */
 async function plugged(options: Options, socket: string, argv: string[]): Promise<number> {
   const { network } = options
+  const rows = network === 'none' ? [] : await call<NetworkRow[]>(socket, 'GET', '/v1/networks')
+  const own = rows.find(({ name }) => name === network)
   if (network !== 'none') {
-    const names = (await call<NetworkRow[]>(socket, 'GET', '/v1/networks')).map((row) => row.name)
-    if (!names.includes(network))
+    const names = rows.map(({ name }) => name)
+    if (own === undefined)
       throw new Refusal(
         `network ${network}`,
         'there is none of that name',
@@ -141,7 +173,7 @@ async function plugged(options: Options, socket: string, argv: string[]): Promis
   reaper.start()
   try {
     namespace.unshare()
-    namespace.resolver(RESOLV)
+    namespace.resolver(resolv(own))
   } catch (error) {
     throw explain('bridgeport run', error)
   }
@@ -155,13 +187,14 @@ async function plugged(options: Options, socket: string, argv: string[]): Promis
     origin: 'run',
     address: options.address,
   }
-  if (network !== 'none') await call<PortRow>(socket, 'POST', '/v1/ports', given(port))
+  const row = network === 'none' ? null : await call<PortRow>(socket, 'POST', '/v1/ports', given(port))
   try {
+    if (row !== null) await publish(socket, row, options.publish)
     return await attend(argv)
   } finally {
     // What the command left running has no network any more.
-    const own = namespace.identity('self')
-    if (own !== null) namespace.evict(own)
+    const place = namespace.identity('self')
+    if (place !== null) namespace.evict(place)
     if (network !== 'none')
       await call(socket, 'DELETE', `/v1/ports/${encodeURIComponent(name)}`).catch(() => {})
   }
@@ -173,18 +206,21 @@ export function run(program: Command): void {
     .requiredOption('--network <network>', 'a network, host, none or container:PID')
     .option(
       '--publish <[ip:]port:port[/udp]>',
-      'not available yet',
+      'reach a port of the command from outside (repeat it for more)',
       (value: string, all: string[]) => [...all, value],
       [],
     )
     .option('--name <name>', "the port's name (run-PID)")
-    .option('--address <cidr>', "the command's address (a free one of the subnet)")
+    .option('--address <cidr>', "the command's address (a leased or free one of the subnet)")
     .argument('<command...>', 'after --')
     .passThroughOptions()
     .action(async (argv: string[], options: Options, command: Command) => {
-      if (options.publish.length > 0) throw new Refusal('--publish', 'not available yet', 'run without it')
-      const { network } = options
+      const { network, publish: texts } = options
       const isJoined = network === 'host' || network.startsWith('container')
+      // A wrong form is told before anything exists.
+      for (const each of texts) mapping(each, '0.0.0.0')
+      if (texts.length > 0 && (isJoined || network === 'none'))
+        throw new Refusal('--publish', `--network ${network} has no gateway to lead inside`, 'name a network')
       const socket = socketOf(command.optsWithGlobals())
       process.exit(await (isJoined ? joined(network, argv) : plugged(options, socket, argv)))
     })

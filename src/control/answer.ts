@@ -15,6 +15,17 @@ export const NetworkAnswer = z.strictObject({
   ports: z.int(),
   macs: z.int(),
   macCapacity: z.int(),
+  domain: z.string().nullable().describe('null where nobody answers for names'),
+  dhcp: z.string().nullable().describe('the addresses that are handed out'),
+  dns: z.string().nullable().describe('who answers for names'),
+  uplink: z
+    .strictObject({
+      type: z.enum(['host', 'nic']),
+      ifname: z.string(),
+      address: z.string().nullable(),
+      router: z.string().nullable(),
+    })
+    .nullable(),
   host: z.strictObject({ ifname: z.string(), address: z.string().nullable() }).nullable(),
   origin: z.enum(['file', 'runtime']),
 })

@@ -6,11 +6,12 @@ import { list, type MacEntry } from '../table/snapshot.ts'
 import * as mac from '../wire/mac.ts'
 import { broadcastOf, cidr, ipv4, ipv4Text, networkOf } from './address.ts'
 import type { Net } from './compile.ts'
+import type { NetworkConfiguration } from './configuration.ts'
 import { type Member, mtuOf } from './member.ts'
 import type { Plant } from './plant.ts'
 import { publishText, rangeText } from './quantity.ts'
-import type { MacRow, NetworkRow, PortRow, PublishRow } from './rows.ts'
-import { uplinkName } from './wiring.ts'
+import type { MacRow, NetworkRow, PortRow, PublishRow, UplinkRow } from './rows.ts'
+import { uplinkIfname, uplinkName } from './wiring.ts'
 
 /** By bit of a device's offloads, and by kind of a table's entry. */
 const OFFLOAD_NAMES = ['csum', 'tso4', 'tso6', 'ecn', 'uso']
@@ -42,10 +43,35 @@ export function networks(plant: Plant): NetworkRow[] {
       ports: members.filter((member) => member.spec.network === name).length,
       macs: entries(plant, net).length,
       macCapacity: macTable.capacity,
+      ...services(net.configuration),
+      uplink: uplink(plant, net.configuration),
       host,
       origin,
     }
   })
+}
+
+function services({
+  dhcp,
+  dns,
+  domain,
+  gateway,
+}: NetworkConfiguration): Pick<NetworkRow, 'dhcp' | 'dns' | 'domain'> {
+  return {
+    domain: dns === null ? null : domain,
+    dhcp: dhcp === null ? null : `${ipv4Text(dhcp.first)}-${ipv4Text(dhcp.last)}`,
+    dns: dns === null ? null : gateway,
+  }
+}
+
+function uplink(plant: Plant, configuration: NetworkConfiguration): UplinkRow | null {
+  const { name, uplink: way } = configuration
+  if (way.kind === 'none') return null
+  const seat = plant.ground.seats.get(uplinkName(name))
+  const text = (value: number | undefined) => (value ? ipv4Text(value) : null)
+  const ifname = way.kind === 'nic' ? way.device : uplinkIfname(configuration)
+  const address = seat?.address ? `${ipv4Text(seat.address)}/${seat.prefix}` : null
+  return { type: way.kind, ifname, address, router: text(seat?.router) }
 }
 
 export function ports(plant: Plant): PortRow[] {

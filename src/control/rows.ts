@@ -14,8 +14,24 @@ export interface NetworkRow {
   ports: number
   macs: number
   macCapacity: number
+  /** what guests get as their domain, null where nobody answers for names */
+  domain: string | null
+  /** the addresses that are handed out, and who answers for names */
+  dhcp: string | null
+  dns: string | null
+  uplink: UplinkRow | null
   host: { ifname: string; address: string | null } | null
   origin: string
+}
+
+/** The way outside. */
+export interface UplinkRow {
+  type: 'host' | 'nic'
+  /** the host's end of the link, or the card */
+  ifname: string
+  /** what the switch has out there, null while it has none, and to whom it sends */
+  address: string | null
+  router: string | null
 }
 
 export interface PortRow {
