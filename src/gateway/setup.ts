@@ -2,7 +2,13 @@
  * Brings the gateway in line with a program, between two bursts. Links that stay keep their object, so neighbours and flows that
  * nothing changed for go on; flows of a link that went or has another address, and UDP flows of a redirect that went, end here.
  */
-import type { GatewayProgram, LinkProgram, NetworkProgram, RedirectProgram } from '../pipeline/program.ts'
+import {
+  type GatewayProgram,
+  GUESTS,
+  type LinkProgram,
+  type NetworkProgram,
+  type RedirectProgram,
+} from '../pipeline/program.ts'
 import type { Network } from '../port/network.ts'
 import { DESTINATION, NEIGHBOURS, NETWORKS, PORTS, REPLY, SOURCE, STATUS, WORDS } from '../table/flow.ts'
 import * as ipv4 from '../wire/ipv4.ts'
@@ -216,7 +222,9 @@ function fill(link: Link, wanted: LinkProgram): void {
   link.low = wanted.low
   link.address = wanted.address
   link.mask = wanted.prefix === 0 ? 0 : -1 << (32 - wanted.prefix)
-  link.mtu = link.network.mtu
+  // What leads outside is one port, and a card may be narrower than its network was written.
+  const outward = wanted.role === GUESTS ? [] : link.network.members.map((port) => port.mtu)
+  link.mtu = Math.min(link.network.mtu, ...outward)
   link.router = wanted.router
   link.routed = wanted.routed
   link.isolated = wanted.isolated
