@@ -195,13 +195,11 @@ const leases: Route[] = [
 ]
 
 /** Fixed names of what comes later: they answer 501. */
-const later: Route[] = ['neighbours', 'publish', 'conntrack', 'rules', 'sets', 'capture', 'why'].map(
-  (noun) => ({
-    method: 'GET',
-    path: `/v1/${noun}`,
-    summary: `Not available yet: ${noun}`,
-  }),
-)
+const later: Route[] = ['neighbours', 'conntrack', 'rules', 'sets', 'capture', 'why'].map((noun) => ({
+  method: 'GET',
+  path: `/v1/${noun}`,
+  summary: `Not available yet: ${noun}`,
+}))
 
 export const routes: readonly Route[] = [
   ...daemon,
