@@ -255,6 +255,8 @@ export class Conntrack {
     const length = ipv4.headerLength(view, inner)
     // RFC 792: eight bytes of the packet follow its header at least.
     if (length < ipv4.HEADER_LENGTH || inner + length + 8 > end) return reason.CONNTRACK_INVALID
+    // RFC 5508, REQ-3 a: a quoted header whose checksum is wrong says nothing reliable; the quoted transport's is not looked at.
+    if (checksum(inner, length, 0) !== 0xffff) return reason.BAD_CHECKSUM
     if ((ipv4.fragment(view, inner) & 0x1fff) !== 0) return reason.CONNTRACK_INVALID
     const protocol = ipv4.protocol(view, inner)
     const ports = inversePorts(protocol, portsOf(view, inner + length, end, protocol))

@@ -193,6 +193,10 @@ describe('ICMP errors', () => {
     const tracker = new Tracker()
     tracker.pass(ask())
     const about = quote(ask())
+    const fragment = ipv4(
+      { source: GUEST, destination: SERVER, protocol: 17, fragment: 1 },
+      ask().subarray(20),
+    )
     const lies: [string, Uint8Array][] = [
       ['to somebody else', unreachable(ROUTER, '10.0.2.99', about)],
       ['no such flow', unreachable(ROUTER, GUEST, quote(datagram(GUEST, SERVER, [4001, 53])))],
@@ -201,7 +205,7 @@ describe('ICMP errors', () => {
       ['not IPv4', unreachable(ROUTER, GUEST, join([0x65], about.subarray(1)))],
       ['a header too short', unreachable(ROUTER, GUEST, join([0x44], about.subarray(1)))],
       ['a header behind the end', unreachable(ROUTER, GUEST, join([0x4f], about.subarray(1)))],
-      ['a later fragment', unreachable(ROUTER, GUEST, join(about.subarray(0, 6), [0, 1], about.subarray(8)))],
+      ['a later fragment', unreachable(ROUTER, GUEST, quote(fragment))],
       ['about an error', unreachable(ROUTER, GUEST, quote(unreachable(GUEST, SERVER, about), 36))],
     ]
     for (const [what, packet] of lies)
@@ -211,7 +215,8 @@ describe('ICMP errors', () => {
       ])
     const damaged = unreachable(ROUTER, GUEST, about)
     damaged[23] ^= 1
-    expect(tracker.pass(damaged).dropped).toBe('bad_checksum')
+    const inside = unreachable(ROUTER, GUEST, join(about.subarray(0, 8), [1], about.subarray(9)))
+    for (const packet of [damaged, inside]) expect(tracker.pass(packet).dropped).toBe('bad_checksum')
     expect(tracker.flows.count).toBe(1)
   })
 })
