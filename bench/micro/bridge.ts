@@ -35,7 +35,8 @@ export function whole(): Case[] {
     const { rig, queue } = meet(1, burst)
     const { pool } = rig
     const generate = () => {
-      pool.free += queue.receive(pool, 2 ** 29, burst)
+      const count = queue.receive(pool, 2 ** 29, burst)
+      pool.free += count
     }
     found.push({
       name: `stream of headers alone, burst ${burst}`,

@@ -221,8 +221,8 @@ function gateway(capacity: number) {
 const CALL = 4096
 
 /** Flows under way, all of them made before anything is timed. */
-export function translated(): Case[] {
-  return [1024, 65_536, 1_048_576].map((flows) => {
+export function translated(counts: number[] = [1024, 65_536, 1_048_576]): Case[] {
+  return counts.map((flows) => {
     const { arena, dataplane, guest, sink } = gateway(flows)
     const queue = new FlowQueue(arena, flows, 64)
     const moved = (frames: number) => {
@@ -232,4 +232,18 @@ export function translated(): Case[] {
     if (sink.sent !== 2 * flows) throw new Error(`${sink.sent} of ${2 * flows} frames came through`)
     return { name: `conntrack and SNAT, ${flows} flows, burst 64`, frames: CALL, run: () => moved(CALL) }
   })
+}
+
+/** What the stream of frames costs by itself. */
+export function generated(flows: number): Case {
+  const { arena, pool } = gateway(1024)
+  const queue = new FlowQueue(arena, flows, 64)
+  const blockAt = arena.allocate('bench/block', 4096).at
+  const run = () => {
+    for (let done = 0; done < CALL; done += 64) {
+      const count = queue.receive(pool, blockAt, 64)
+      pool.free += count
+    }
+  }
+  return { name: `stream of ${flows} flows alone, burst 64`, frames: CALL, run }
 }

@@ -5,7 +5,9 @@
  * rewritten: in tables larger than the cache the misses of one loop overlap. Whatever is not ordinary keeps its verdict, and
  * its position goes into `odd`: the slow path looks at it.
  *
- * Checksums are updated by RFC 1624 (equation 3) with the flow's differences; a frame with NEEDS_CSUM carries the uncomplemented sum of
+ * Headers are read as the words that they are in memory, little-endian; an Ethernet header of 14 bytes begins two bytes before a word, and
+ * the IPv4 header with a word. Sums of ones' complement do not mind the order of bytes (RFC 1071 2B), so checksums, and the
+ * differences that flows keep, are added as they lie. Checksums are updated by RFC 1624 (equation 3) with the flow's differences; a frame with NEEDS_CSUM carries the uncomplemented sum of
  * the pseudo-header, which has addresses but no ports (virtio 1.2, 5.1.6.2).
  */
 import type { Arena } from '../memory/arena.ts'
@@ -19,7 +21,6 @@ import {
   DEADLINE,
   DELTAS,
   DESTINATION,
-  FAST,
   type FlowTable,
   NEIGHBOURS,
   PACKETS,
@@ -35,17 +36,16 @@ import type { Passage } from './passage.ts'
 import type { Tcp } from './tcp.ts'
 import { UDP as UDP_ONCE, UDP_STREAM } from './timeout.ts'
 
-/** Ethertype IPv4, version 4, five words of header; the type of service is anything. */
-const PLAIN_IPV4 = 0x080045
+/** In the words of a header: 0x45 and anything, the fragment bits but for DF, the type IPv4. */
+const VERSION = 0x45
+const FRAGMENT = 0xff3f
+const TYPE_IPV4 = 0x0008
 const TCP = 6
 const UDP = 17
-/** bytes of Ethernet and IPv4 header, and the least that TCP adds */
+/** bytes of Ethernet and IPv4 header, and the least that a transport adds */
 const HEADERS = 34
-const TCP_HEADER = 20
-const UDP_HEADER = 8
-/** where the transport's checksum stands in the frame */
-const UDP_CHECKSUM = HEADERS + 6
-const TCP_CHECKSUM = HEADERS + 16
+const LEAST_TCP = 40
+const LEAST_UDP = 28
 /** TCP's flags in the frame; SYN, FIN and RST change a connection's state, ACK alone does not */
 const TCP_FLAGS = HEADERS + 13
 const TCP_STATE_FLAGS = 0x17
@@ -53,8 +53,8 @@ const TCP_ACK = 0x10
 /** parts of a burst's work column */
 const NEEDS_CSUM = 0x0100
 const GSO = 0xff
-/** What one hop takes from the word of TTL and protocol, as a difference of RFC 1624: -0x100. */
-const HOP_DELTA = 0xfeff
+/** What one hop takes from the half-word of TTL and protocol, as it lies, as a difference: -1. */
+const HOP = 0xfffe
 
 export class Forward {
   /** positions that the slow path looks at */
@@ -62,6 +62,7 @@ export class Forward {
   private odds = 0
   private readonly view: DataView
   private readonly i32: Int32Array
+  private readonly u16: Uint16Array
   private readonly flows: FlowTable
   private readonly tcp: Tcp
   private readonly passage: Passage
@@ -74,6 +75,7 @@ export class Forward {
   constructor(arena: Arena, flows: FlowTable, tcp: Tcp, passage: Passage, timeouts: Int32Array) {
     this.view = arena.view
     this.i32 = arena.i32
+    this.u16 = new Uint16Array(arena.buffer)
     this.flows = flows
     this.tcp = tcp
     this.passage = passage
@@ -85,7 +87,6 @@ export class Forward {
     this.odds = 0
     const count = this.select(burst, from, to, link.port.index)
     if (count > 0) {
-      this.probe(count)
       this.compare(burst, count)
       this.rewrite(burst, count, link.port.index, now)
     }
@@ -116,17 +117,15 @@ export class Forward {
       let sum = (w0 & 0xffff) + (w0 >>> 16) + (w1 & 0xffff) + (w1 >>> 16) + (w2 & 0xffff) + (w2 >>> 16)
       sum += (w3 & 0xffff) + (w3 >>> 16) + (w4 & 0xffff) + (w4 >>> 16)
       sum = (sum & 0xffff) + (sum >>> 16)
-      sum = (sum & 0xffff) + (sum >>> 16)
-      const protocol = view.getUint8(start + 23)
-      const total = view.getUint16(start + 16)
-      const least = protocol === TCP ? 20 + TCP_HEADER : 20 + UDP_HEADER
+      const protocol = (w2 >>> 8) & 0xff
+      const total = ((w0 >>> 8) & 0xff00) | (w0 >>> 24)
       const isPlain =
-        view.getInt32(start + 12) >>> 8 === PLAIN_IPV4 &&
-        sum === 0xffff &&
-        (protocol === UDP || protocol === TCP) &&
-        (view.getUint16(start + 20) & 0x3fff) === 0 &&
-        view.getUint8(start + 22) > 1 &&
-        total >= least &&
+        i32[head - 1] >>> 16 === TYPE_IPV4 &&
+        (w0 & 0xff) === VERSION &&
+        ((w1 >>> 16) & FRAGMENT) === 0 &&
+        (w2 & 0xff) > 1 &&
+        (sum & 0xffff) + (sum >>> 16) === 0xffff &&
+        (protocol === UDP ? total >= LEAST_UDP : protocol === TCP && total >= LEAST_TCP) &&
         total + 14 <= i32[block + i]
       if (!isPlain) {
         odd[odds++] = i
@@ -142,152 +141,148 @@ export class Forward {
     return count
   }
 
-  /** Reads the first index place of each. */
-  private probe(count: number): void {
-    const { hashes, ids } = this
-    const { index } = this.flows
-    const shift = this.flows.shift | 0
-    for (let j = 0; j < count; j++) ids[j] = index[hashes[j] >>> shift]
-  }
-
-  /** Finds the flow of each: mostly at its first place. */
+  /** Compares each with the flow that the index names at its first place, which is nearly always the one. */
   private compare(burst: Burst, count: number): void {
-    const { view, hashes, ids, at: positions } = this
+    const { view, hashes, ids, at: positions, flows } = this
     const { at } = burst
-    const { words } = this.flows
-    const bits = this.flows.bits | 0
-    const rest = (32 - bits) | 0
-    const last = (this.flows.capacity << 1) | 0
+    const { words } = flows
+    flows.ahead(hashes, ids, count)
     for (let j = 0; j < count; j++) {
       const start = at[positions[j]]
       const source = view.getInt32(start + 26)
       const destination = view.getInt32(start + 30)
       const ports = view.getInt32(start + 34)
       const kind = view.getUint8(start + 23)
-      const entry = ids[j]
-      const id = (((entry << rest) >>> rest) - 1) | 0
-      if (id >= 0 && id < last && (entry ^ (hashes[j] << bits)) >>> bits === 0) {
-        const flow = (id >> 1) * WORDS
-        const key = flow + (id & 1) * REPLY
-        if (
-          words[key + SOURCE] === source &&
-          words[key + DESTINATION] === destination &&
-          words[key + PORTS] === ports &&
-          (words[flow + STATUS] & (0xffff | CONFIRMED)) === (kind | CONFIRMED)
-        ) {
-          ids[j] = id
-          continue
-        }
-      }
-      ids[j] = entry === 0 ? -1 : this.flows.search(hashes[j], source, destination, ports, kind)
+      const id = ids[j]
+      const flow = (id >> 1) * WORDS
+      const key = flow + (id & 1) * REPLY
+      const isIt =
+        words[key + SOURCE] === source &&
+        words[key + DESTINATION] === destination &&
+        words[key + PORTS] === ports &&
+        (words[flow + STATUS] & (0xffff | CONFIRMED)) === (kind | CONFIRMED)
+      if (!isIt) ids[j] = flows.search(hashes[j], source, destination, ports, kind)
     }
   }
 
   /** Rewrites what is ordinary: the flow lives and is fast, came in where it should, and its next hop is known. */
   private rewrite(burst: Burst, count: number, local: number, now: number): void {
-    const { odd, ids, at: positions, passage } = this
-    const { words } = this.flows
-    const { linkOf, stamp } = passage
-    const epoch = passage.epoch
+    const { odd, ids, at: positions, view, i32, u16, passage } = this
+    const { words, f64 } = this.flows
+    const { way } = passage
+    const { at, work, verdict } = burst
+    const lengths = (burst.block + LENGTHS) | 0
+    const once = (now + this.timeouts[UDP_ONCE]) | 0
+    const stream = (now + this.timeouts[UDP_STREAM]) | 0
     let odds = this.odds
     for (let j = 0; j < count; j++) {
       const i = positions[j]
       const id = ids[j]
-      if (id < 0) {
+      const flow = (id >> 1) * WORDS
+      const direction = id & 1
+      const ways = id < 0 ? 0 : words[flow + NEIGHBOURS]
+      const pair = direction === 0 ? ways : (ways << 16) | (ways >>> 16)
+      if (pair !== way.pair || j === 0) passage.take(pair, now)
+      const other = flow + REPLY - direction * REPLY
+      const destination = words[other + SOURCE]
+      const status = words[flow + STATUS]
+      const isThere = destination === way.address || ((destination ^ way.own) & way.beyond) !== 0
+      const isFast = (status & way.fast) === way.fast
+      const isSeen = direction === 0 || (status & SEEN_REPLY) !== 0
+      if (
+        !isThere ||
+        !isFast ||
+        !isSeen ||
+        way.ingress !== local ||
+        ((words[flow + DEADLINE] - now) | 0) <= 0
+      ) {
         odd[odds++] = i
         continue
       }
-      const flow = (id >> 1) * WORDS
-      const status = words[flow + STATUS]
-      const neighbours = words[flow + NEIGHBOURS]
-      const isReply = (id & 1) !== 0
-      const out = isReply ? neighbours >>> 16 : neighbours & 0xffff
-      const back = isReply ? neighbours & 0xffff : neighbours >>> 16
-      const isFast = (status & FAST) !== 0 && (!isReply || (status & SEEN_REPLY) !== 0)
-      const isAlive = ((words[flow + DEADLINE] - now) | 0) > 0
-      if (stamp[out] !== epoch) passage.refresh(out, now)
-      if (linkOf[back] !== local && stamp[back] !== epoch) passage.refresh(back, now)
-      if (
-        !isFast ||
-        !isAlive ||
-        linkOf[out] < 0 ||
-        linkOf[back] !== local ||
-        !this.carry(burst, i, id, out, now)
-      )
-        odd[odds++] = i
+      if ((status & 0xff) !== UDP || work[i] !== 0 || i32[lengths + i] > way.lengthMax) {
+        if (!this.carry(burst, i, id, now)) odd[odds++] = i
+        continue
+      }
+      words[flow + DEADLINE] = (status & ASSURED) === 0 ? once : stream
+      words[flow + PACKETS + direction]++
+      const start = at[i]
+      const head = (start + 14) >> 2
+      f64[(flow >> 1) + BYTES + direction] += view.getUint16(start + 16)
+      const deltas = direction === 0 ? words[flow + DELTAS] : ~words[flow + DELTAS]
+      i32[head + 2] = hop(i32[head + 2], deltas >>> 16)
+      view.setInt32(start + 26, words[other + DESTINATION])
+      view.setInt32(start + 30, destination)
+      const ports = words[other + PORTS]
+      view.setInt32(start + 34, (ports << 16) | (ports >>> 16))
+      const tail = i32[head + 6]
+      if (tail >>> 16 !== 0) i32[head + 6] = (tail & 0xffff) | (optional(tail >>> 16, deltas & 0xffff) << 16)
+      u16[start >> 1] = way.mac0
+      i32[head - 3] = way.mac1
+      i32[head - 2] = way.mac2
+      i32[head - 1] = way.mac3
+      verdict[i] = way.port
     }
     this.odds = odds
   }
 
-  /** One packet onwards: false if it is none of the ordinary after all, and then nothing was touched. */
-  private carry(burst: Burst, i: number, id: number, out: number, now: number): boolean {
-    const { view, passage } = this
+  /** TCP, and what asks for offloads or is long: false if it is not ordinary after all, and then nothing was touched. */
+  private carry(burst: Burst, i: number, id: number, now: number): boolean {
+    const { view, i32, u16 } = this
+    const { way } = this.passage
     const { words, f64 } = this.flows
     const start = burst.at[i]
-    const work = burst.work[i]
     const length = burst.length(i)
-    const flow = (id >> 1) * WORDS
+    const work = burst.work[i]
     const direction = id & 1
-    const other = flow + REPLY - direction * REPLY
-    const source = words[other + DESTINATION]
-    const destination = words[other + SOURCE]
-    const protocol = view.getUint8(start + 23)
-    const mtu = passage.mtu[out]
-    if (length - 14 > mtu && ((work & GSO) === 0 || packetLength(view, start, length) > mtu)) return false
-    if (!passage.leads(out, destination)) return false
-    if (protocol === TCP) {
+    const flow = (id >> 1) * WORDS
+    if (length > way.lengthMax) {
+      if (way.lengthMax < 0 || (work & GSO) === 0) return false
+      if (packetLength(view, start, length) > way.lengthMax - 14) return false
+    }
+    const total = view.getUint16(start + 16)
+    const isTcp = (words[flow + STATUS] & 0xff) === TCP
+    if (isTcp) {
       if ((view.getUint8(start + TCP_FLAGS) & TCP_STATE_FLAGS) !== TCP_ACK) return false
-      const end = start + 14 + view.getUint16(start + 16)
-      if (!this.tcp.pass(id >> 1, direction, start + HEADERS, end, now)) return false
+      if (!this.tcp.pass(id >> 1, direction, start + HEADERS, start + 14 + total, now)) return false
     } else {
       const isStream = (words[flow + STATUS] & ASSURED) !== 0
       words[flow + DEADLINE] = (now + this.timeouts[isStream ? UDP_STREAM : UDP_ONCE]) | 0
     }
     words[flow + PACKETS + direction]++
-    f64[(flow >> 1) + BYTES + direction] += view.getUint16(start + 16)
-    const isReply = direction !== 0
-    const deltas = words[flow + DELTAS]
-    const l3 = isReply ? 0xffff - (deltas >>> 16) : deltas >>> 16
-    let sum = (~view.getUint16(start + 24) & 0xffff) + l3 + HOP_DELTA
-    sum = (sum & 0xffff) + (sum >>> 16)
-    view.setUint16(start + 24, ~((sum & 0xffff) + (sum >>> 16)))
-    view.setUint8(start + 22, view.getUint8(start + 22) - 1)
-    if (deltas !== 0) {
-      const ports = words[other + PORTS]
-      view.setInt32(start + 26, source)
-      view.setInt32(start + 30, destination)
-      view.setInt32(start + 34, (ports << 16) | (ports >>> 16))
-      this.mend(start + (protocol === TCP ? TCP_CHECKSUM : UDP_CHECKSUM), work, protocol, l3, deltas, isReply)
-    }
-    view.setUint16(start, passage.high[out])
-    view.setInt32(start + 2, passage.low[out])
-    view.setUint16(start + 6, passage.ownHigh[out])
-    view.setInt32(start + 8, passage.ownLow[out])
-    burst.verdict[i] = passage.port[out]
+    f64[(flow >> 1) + BYTES + direction] += total
+    const head = (start + 14) >> 2
+    const other = flow + REPLY - direction * REPLY
+    const deltas = direction === 0 ? words[flow + DELTAS] : ~words[flow + DELTAS]
+    i32[head + 2] = hop(i32[head + 2], deltas >>> 16)
+    view.setInt32(start + 26, words[other + DESTINATION])
+    view.setInt32(start + 30, words[other + SOURCE])
+    const ports = words[other + PORTS]
+    view.setInt32(start + 34, (ports << 16) | (ports >>> 16))
+    const at = isTcp ? (start + HEADERS + 16) >> 1 : (start + HEADERS + 6) >> 1
+    if ((work & NEEDS_CSUM) !== 0) u16[at] = fold(u16[at] + (deltas >>> 16))
+    else if (isTcp) u16[at] = ~fold((~u16[at] & 0xffff) + (deltas & 0xffff))
+    else if (u16[at] !== 0) u16[at] = optional(u16[at], deltas & 0xffff)
+    u16[start >> 1] = way.mac0
+    i32[head - 3] = way.mac1
+    i32[head - 2] = way.mac2
+    i32[head - 1] = way.mac3
+    burst.verdict[i] = way.port
     return true
   }
+}
 
-  /** Brings the transport's checksum in line with new addresses and ports. */
-  private mend(
-    at: number,
-    work: number,
-    protocol: number,
-    l3: number,
-    deltas: number,
-    isReply: boolean,
-  ): void {
-    const { view } = this
-    const before = view.getUint16(at)
-    if ((work & NEEDS_CSUM) !== 0) {
-      const sum = before + l3
-      view.setUint16(at, (sum & 0xffff) + (sum >>> 16))
-      return
-    }
-    if (before === 0 && protocol === UDP) return // RFC 768: the sender made none
-    const l4 = isReply ? 0xffff - (deltas & 0xffff) : deltas & 0xffff
-    let sum = (~before & 0xffff) + l4
-    sum = (sum & 0xffff) + (sum >>> 16)
-    const after = ~sum & 0xffff
-    view.setUint16(at, after === 0 && protocol === UDP ? 0xffff : after)
-  }
+function fold(sum: number): number {
+  const once = (sum & 0xffff) + (sum >>> 16)
+  return (once & 0xffff) + (once >>> 16)
+}
+
+/** The word of TTL, protocol and checksum after one hop with a difference of the addresses. */
+function hop(word: number, l3: number): number {
+  return ((word - 1) & 0xffff) | (~fold((~word >>> 16) + l3 + HOP) << 16)
+}
+
+/** UDP's checksum, which is there, with a difference: never 0, which says that there is none (RFC 768). */
+function optional(before: number, l4: number): number {
+  const after = ~fold((~before & 0xffff) + l4) & 0xffff
+  return after === 0 ? 0xffff : after
 }

@@ -37,6 +37,7 @@ import type { Link } from './link.ts'
 import * as mss from './mss.ts'
 import { RELATED, TAKEN } from './packet.ts'
 import type { Parts } from './parts.ts'
+import { unresolved } from './passage.ts'
 import { addresses, change, fold } from './rewrite.ts'
 import { FOUND, hop, LOCAL } from './route.ts'
 
@@ -93,8 +94,7 @@ export class Gateway {
       for (let i = from; i < to; i++) this.intercept(burst, i, link)
       return
     }
-    const { forward, passage } = this.parts
-    passage.begin()
+    const { forward } = this.parts
     const odds = forward.run(burst, from, to, link, this.now)
     for (let o = 0; o < odds; o++) this.examine(burst, forward.odd[o], port, link)
   }
@@ -236,11 +236,12 @@ export class Gateway {
       return -1 - flow
     }
     this.words[flow * WORDS + NETWORKS] = (ingress.port.index << 16) | egress.port.index
+    this.words[flow * WORDS + NEIGHBOURS] = unresolved(ingress.port.index, egress.port.index)
     this.seal(flow * WORDS)
     return this.go(burst, i, flow << 1)
   }
 
-  /** What the flow's original packets change, as differences of checksums (RFC 1624): 0 for a flow that is not translated. */
+  /** What the flow's original packets change, as differences of checksums that lie as in the packet (RFC 1624): 0 if nothing. */
   private seal(flow: number): void {
     const { words } = this
     const source = words[flow + REPLY + DESTINATION]
@@ -250,7 +251,7 @@ export class Gateway {
     const isSame = words[flow + SOURCE] === source && words[flow + DESTINATION] === destination
     if (isSame && words[flow + PORTS] === ports) return
     const l3 = addresses(words[flow + SOURCE], words[flow + DESTINATION], source, destination)
-    words[flow + DELTAS] = (l3 << 16) | fold(l3 + change(words[flow + PORTS], ports))
+    words[flow + DELTAS] = (swap(l3) << 16) | swap(fold(l3 + change(words[flow + PORTS], ports)))
   }
 
   /** Whether a first packet may pass on to `egress` at all; -1 or a reason. */
@@ -365,10 +366,9 @@ export class Gateway {
   private send(burst: Burst, i: number, egress: Link, n: number, piece: number): number {
     const { view } = this
     const { packet, neighbours, passage } = this.parts
-    passage.refresh(n, this.now)
     ethernet.setDestination(view, packet.at, neighbours.high(n), neighbours.low(n))
     ethernet.setSource(view, packet.at, egress.high, egress.low)
-    const out = passage.port[n]
+    const out = passage.portOf(n, egress, this.now)
     if (piece > 0) return this.pieces(burst, i, piece, egress.port.index, out)
     burst.verdict[i] = out
     // A frame that floods does so in the network that it goes to.
@@ -394,12 +394,21 @@ export class Gateway {
       errors.error(packet, icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED, this.narrow, now)
     else if (!isInside) return
     else if (why === reason.NO_ROUTE) errors.error(packet, icmp.UNREACHABLE, icmp.NETWORK, 0, now)
-    else if (why === reason.PROHIBITED || why === reason.ISOLATED)
+    else if (why === reason.PROHIBITED || why === reason.ISOLATED || isSpent(why))
       errors.error(packet, icmp.UNREACHABLE, icmp.PROHIBITED, 0, now)
-    else if (why === reason.NAT_EXHAUSTED) errors.error(packet, icmp.UNREACHABLE, icmp.HOST, 0, now)
     else if (why === reason.NO_SERVICE) {
       const isPort = packet.protocol === ipv4.PROTOCOL_UDP || packet.protocol === ipv4.PROTOCOL_TCP
       errors.error(packet, icmp.UNREACHABLE, isPort ? icmp.PORT : icmp.PROTOCOL, 0, now)
     }
   }
+}
+
+/** A half-word as it lies in a packet. */
+function swap(value: number): number {
+  return ((value & 0xff) << 8) | (value >>> 8)
+}
+
+/** RFC 5508, REQ-8: who gets no session because there is no room for one is told so as who may not have one. */
+function isSpent(why: number): boolean {
+  return why === reason.NAT_EXHAUSTED || why === reason.FLOWS_FULL
 }
