@@ -122,13 +122,22 @@ function configure(spec: DeviceSpec): void {
     native.linkSet({ ...common, arp: false, ipv6: false })
     return
   }
+  if (spec.ipv6 === false) quieten(spec)
   native.linkSet({
     ...common,
     ...(spec.mac && spec.type === 'tap' ? { mac: spec.mac } : {}),
     ...(spec.address ? { address: spec.address } : {}),
-    ...(spec.ipv6 === false ? { ipv6: false } : {}),
   })
   if (spec.gateway) route(spec, spec.gateway)
+}
+
+/** Turns IPv6 off. Where /proc/sys is read-only, as in containers, the interface keeps it: what it then says is dropped by name. */
+function quieten({ netns, ifname }: DeviceSpec): void {
+  try {
+    native.linkSet({ netns, ifname, ipv6: false })
+  } catch (error) {
+    if ((error as NativeError).code !== 'EROFS') throw error
+  }
 }
 
 /** The default route, unless the namespace has one already over another interface. */
