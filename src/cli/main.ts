@@ -2,10 +2,12 @@
 import { Command, CommanderError } from 'commander'
 import { Refusal } from '../control/refusal.ts'
 import { version } from '../control/version.ts'
+import { conntrack } from './conntrack.ts'
 import { doctor } from './doctor.ts'
 import { later } from './later.ts'
 import { leases } from './lease.ts'
 import { macs } from './mac.ts'
+import { neighbours } from './neighbour.ts'
 import { networks } from './network.ts'
 import { withSocket } from './option.ts'
 import { ports } from './port.ts'
@@ -25,7 +27,20 @@ function program(): Command {
     .configureOutput({
       outputError: (text, write) => write(text.replace(/^error: /, 'bridgeport: ').replace(/\n(?=.)/g, ' ')),
     })
-  for (const add of [daemon, doctor, networks, ports, run, macs, leases, publish, later]) add(root)
+  for (const add of [
+    daemon,
+    doctor,
+    networks,
+    ports,
+    run,
+    macs,
+    neighbours,
+    leases,
+    publish,
+    conntrack,
+    later,
+  ])
+    add(root)
   const settle = (command: Command): void => {
     command.exitOverride().copyInheritedSettings(root)
     command.commands.forEach(settle)

@@ -78,6 +78,43 @@ export const LeaseAnswer = z.strictObject({
   expires: z.iso.datetime().nullable().describe('null: lasts as long as the port'),
 })
 
+export const NeighbourAnswer = z.strictObject({
+  address: z.string(),
+  mac: z.string().nullable().describe('null while nobody has answered'),
+  network: z.string().describe('a network, or NAME-uplink for who is outside'),
+  port: z.string().nullable().describe('null while it is not known'),
+  state: z.enum(['incomplete', 'reachable', 'stale', 'probe', 'permanent']),
+  confirmedSeconds: count.describe('since its last answer'),
+  usedSeconds: count.describe('since a packet was last sent to it'),
+})
+
+const Way = z.strictObject({
+  source: z.string(),
+  destination: z.string(),
+  sourcePort: z.int().optional(),
+  destinationPort: z.int().optional(),
+  type: z.int().optional().describe('of ICMP, with code and id'),
+  code: z.int().optional(),
+  id: z.int().optional(),
+  packets: count,
+  bytes: count,
+})
+
+export const FlowAnswer = z.strictObject({
+  network: name.describe('where the first packet came in'),
+  egress: z.string().describe('the network that it left by'),
+  protocol: z.string().describe('tcp, udp, icmp, gre, sctp or unknown'),
+  number: z.int(),
+  state: z.string().nullable().describe('of TCP'),
+  timeoutSeconds: z.int(),
+  original: Way,
+  reply: Way,
+  replied: z.boolean(),
+  assured: z.boolean(),
+  mark: z.int(),
+  zone: z.int(),
+})
+
 export const PublishAnswer = z.strictObject({
   network: name,
   publish: z.string().describe('PROTO:HOSTIP:PORT-GUESTIP:PORT'),

@@ -195,7 +195,7 @@ const leases: Route[] = [
 ]
 
 /** Fixed names of what comes later: they answer 501. */
-const later: Route[] = ['neighbours', 'conntrack', 'rules', 'sets', 'capture', 'why'].map((noun) => ({
+const later: Route[] = ['rules', 'sets', 'capture', 'why'].map((noun) => ({
   method: 'GET',
   path: `/v1/${noun}`,
   summary: `Not available yet: ${noun}`,

@@ -9,14 +9,18 @@ import * as reaper from '../port/reaper.ts'
 import { HostSide } from '../port/uplink.ts'
 import type { Configuration } from './configuration.ts'
 import { Crew, framesPerWorker } from './crew.ts'
+import type { FlowQuery, FlowRow, FlowTally } from './flows.ts'
+import * as flows from './flows.ts'
 import * as ground from './ground.ts'
 import type { LeaseRow, PoolRow } from './lease.ts'
 import * as lease from './lease.ts'
 import * as listing from './listing.ts'
+import type { NeighbourRow } from './neighbour.ts'
+import * as neighbour from './neighbour.ts'
 import { Plant } from './plant.ts'
 import { Refusal } from './refusal.ts'
 import type { MacRow, NetworkRow, PortRow, PublishRow, WorkerRow } from './rows.ts'
-import { Works } from './works.ts'
+import { type Which, Works } from './works.ts'
 
 /** Room in the arena beside the pool: counters, rings and, mostly, tables; untouched pages cost nothing. */
 const TABLES_LENGTH = 768 * 2 ** 20
@@ -56,6 +60,7 @@ export class Switch extends EventEmitter<Events> {
     crew.on('failed', (error) => this.emit('failed', error))
     crew.on('lost', (lost) => void this.inTurn(() => this.lose(lost.incarnation)))
     crew.on('frames', (index) => works.ends.tell(index))
+    works.services.onseat = () => void this.inTurn(() => works.reseat())
     this.looker = setInterval(() => void this.inTurn(() => works.look()), LOOK_MS).unref()
   }
 
@@ -162,8 +167,33 @@ export class Switch extends EventEmitter<Events> {
     return listing.macs(this.plant)
   }
 
+  neighbours(): NeighbourRow[] {
+    return neighbour.rows(this.plant)
+  }
+
+  /** Forgets connections, all or those that match; returns how many. */
+  flushFlows(which: Which = {}): Promise<number> {
+    return this.inTurn(() => this.works.forget(which))
+  }
+
   publish(): PublishRow[] {
     return listing.publish(this.plant)
+  }
+
+  /** The connections that match. */
+  flows(query: FlowQuery = {}): FlowRow[] {
+    return flows.rows(flows.source(this.plant), query)
+  }
+
+  /** Connections in numbers. */
+  flowTally(): { rows: FlowTally[]; capacity: number; created: number } {
+    const source = flows.source(this.plant)
+    return { rows: flows.tally(source), capacity: source.capacity, created: flows.created(source) }
+  }
+
+  /** Forgets connections that match; returns how many. */
+  flushFlows(query: FlowQuery): Promise<number> {
+    return this.inTurn(() => this.works.forget(flows.selection(query)))
   }
 
   leases(): LeaseRow[] {
@@ -209,6 +239,16 @@ export class Switch extends EventEmitter<Events> {
     if (net === undefined) return refuse(`network ${network}`, 'see bridgeport network ls')
     if (member === undefined) return refuse(`port ${port}`, 'see bridgeport port ls')
     return this.inTurn(() => this.crew.order({ type: 'flush', network: net, port: member }))
+  }
+
+  /** Forgets neighbours that the gateways learned, of one network if named; returns how many. */
+  flushNeighbours(network?: string): Promise<number> {
+    const net = network === undefined ? -1 : this.plant.nets.get(network)?.index
+    if (net === undefined) {
+      const remedy = 'see bridgeport network ls'
+      return Promise.reject(new Refusal('neigh flush', `there is no network ${network}`, remedy))
+    }
+    return this.inTurn(() => this.crew.order({ type: 'neighbours', network: net }))
   }
 
   /** The embedding program's end of a memory port; throws a Refusal if there is none of that name. */

@@ -3,6 +3,26 @@ import * as z from 'zod'
 import { NewPublish } from './added.ts'
 import * as answer from './answer.ts'
 import { done, type Route } from './route.ts'
+import * as schema from './schema.ts'
+import { Name } from './schema.ts'
+
+/** A listing is one text: more rows than these do not fit into memory well. */
+const FLOWS_MAX = 100_000
+const Address = z.ipv4('an IPv4 address').optional()
+const Which = z.strictObject({
+  protocol: z.enum(['tcp', 'udp', 'icmp', 'gre', 'sctp'], 'tcp, udp, icmp, gre or sctp').optional(),
+  source: Address,
+  destination: Address,
+})
+const Flows = Which.extend({
+  network: schema.Name.optional(),
+  protocol: z
+    .enum(['tcp', 'udp', 'icmp', 'gre', 'sctp', 'unknown'], 'tcp, udp, icmp, gre, sctp or unknown')
+    .optional(),
+  limit: z.coerce.number('a number').int().min(1).max(FLOWS_MAX).optional(),
+})
+
+const Flush = z.strictObject({ network: Name.optional() })
 
 export const traffic: readonly Route[] = [
   {
@@ -26,5 +46,36 @@ export const traffic: readonly Route[] = [
     summary: 'Take back a port that was published at run time, named as listings show it',
     answer: answer.DoneAnswer,
     handle: ({ registry }, { params }) => done(registry.removePublish(params.publish)),
+  },
+  {
+    method: 'GET',
+    path: '/v1/neighbours',
+    summary: 'Neighbours that the gateways know by ARP',
+    answer: z.array(answer.NeighbourAnswer),
+    handle: ({ fabric }) => fabric.neighbours(),
+  },
+  {
+    method: 'DELETE',
+    path: '/v1/neighbours',
+    summary: 'Forget learned neighbours, of one network if named',
+    query: z.strictObject({ network: z.string().optional() }),
+    answer: answer.FlushAnswer,
+    handle: async ({ fabric }, { query }) => ({ flushed: await fabric.flushNeighbours(query.network) }),
+  },
+  {
+    method: 'GET',
+    path: '/v1/conntrack',
+    summary: `Connections that the gateways track, at most ${FLOWS_MAX}`,
+    query: Flows,
+    answer: z.array(answer.FlowAnswer),
+    handle: ({ fabric }, { query }) => fabric.flows({ ...query, limit: Number(query.limit ?? FLOWS_MAX) }),
+  },
+  {
+    method: 'DELETE',
+    path: '/v1/conntrack',
+    summary: 'Forget connections, all or those that match; their next packets begin new ones',
+    query: Which,
+    answer: answer.FlushAnswer,
+    handle: async ({ fabric }, { query }) => ({ flushed: await fabric.flushFlows(query) }),
   },
 ]
