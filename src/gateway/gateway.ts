@@ -10,36 +10,18 @@
  */
 import { LENGTHS } from '../memory/block.ts'
 import { DROPS } from '../memory/counters.ts'
-import { reaches } from '../pipeline/bridge.ts'
 import { type Burst, DROPPED, FLOOD } from '../pipeline/burst.ts'
-import { packetLength } from '../pipeline/offload.ts'
 import { DHCP, DNS, GUESTS, NIC_UPLINK } from '../pipeline/program.ts'
 import * as reason from '../pipeline/reason.ts'
 import type { Port } from '../port/port.ts'
-import {
-  DELTAS,
-  DESTINATION,
-  FAST,
-  NEIGHBOURS,
-  NETWORKS,
-  PORTS,
-  REPLY,
-  SOURCE,
-  STATUS,
-  WORDS,
-} from '../table/flow.ts'
 import * as ethernet from '../wire/ethernet.ts'
 import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import * as udp from '../wire/udp.ts'
 import * as check from './check.ts'
 import type { Link } from './link.ts'
-import * as mss from './mss.ts'
-import { RELATED, TAKEN } from './packet.ts'
+import { TAKEN } from './packet.ts'
 import type { Parts } from './parts.ts'
-import { unresolved } from './passage.ts'
-import { addresses, change, fold } from './rewrite.ts'
-import { FOUND, hop, LOCAL } from './route.ts'
 
 const DHCP_SERVER = 67
 const DHCP_CLIENT = 68
@@ -49,22 +31,18 @@ const SWEEP_MS = 50
 const ROUND_MS = 4000
 const SHARE_MAX = 32_768
 /** The packet is done with and nothing is to be counted, as TAKEN. */
-const DONE = TAKEN
+const _DONE = TAKEN
 
 export class Gateway {
   private readonly parts: Parts
   private readonly view: DataView
-  private readonly words: Int32Array
   /** milliseconds, wrapping; set once a burst */
   now = 0
   private swept = 0
-  /** MTU of the way that was too narrow, for the error about it */
-  private narrow = 0
 
   constructor(parts: Parts) {
     this.parts = parts
     this.view = parts.arena.view
-    this.words = parts.flows.words
   }
 
   /** The time of everything that follows: milliseconds, wrapping. What is due now is done: expiry, retries, announcements. */
@@ -199,7 +177,8 @@ export class Gateway {
     if (ingress.address === 0) return reason.NO_ROUTE
     const why = conntrack.look(packet, this.now)
     if (why >= 0) return why
-    return packet.flow < 0 ? this.begin(burst, i) : this.go(burst, i, packet.flow)
+    const { opening, departure } = this.parts
+    return packet.flow < 0 ? opening.run(burst, i, this.now) : departure.run(burst, i, packet.flow, this.now)
   }
 
   /** Puts a reassembled packet into the place of its last fragment. */
@@ -214,176 +193,6 @@ export class Gateway {
     packet.position = i
   }
 
-  /** A packet that begins a flow, or is for the gateway itself. */
-  private begin(burst: Burst, i: number): number {
-    const { packet, nat, route, conntrack, links } = this.parts
-    const { ingress } = packet
-    const martian = check.addresses(packet.source, packet.destination, ingress, links)
-    if (martian >= 0) return martian
-    const redirected = nat.prerouting(packet)
-    if (redirected >= 0) return redirected
-    const found = route.find(packet, packet.replySource)
-    if (found === LOCAL) return this.input(burst, i)
-    if (found !== FOUND) return found
-    const { egress } = route
-    const closed = this.permits(packet.replySource, egress)
-    if (closed >= 0) return closed
-    const translated = nat.postrouting(packet, egress)
-    if (translated >= 0) return translated
-    const flow = conntrack.confirm(packet, this.now)
-    if (flow < 0) {
-      nat.cancel(packet)
-      return -1 - flow
-    }
-    this.words[flow * WORDS + NETWORKS] = (ingress.port.index << 16) | egress.port.index
-    this.words[flow * WORDS + NEIGHBOURS] = unresolved(ingress.port.index, egress.port.index)
-    this.seal(flow * WORDS)
-    return this.go(burst, i, flow << 1)
-  }
-
-  /** What the flow's original packets change, as differences of checksums that lie as in the packet (RFC 1624): 0 if nothing. */
-  private seal(flow: number): void {
-    const { words } = this
-    const source = words[flow + REPLY + DESTINATION]
-    const destination = words[flow + REPLY + SOURCE]
-    const reply = words[flow + REPLY + PORTS]
-    const ports = (reply << 16) | (reply >>> 16)
-    const isSame = words[flow + SOURCE] === source && words[flow + DESTINATION] === destination
-    if (isSame && words[flow + PORTS] === ports) return
-    const l3 = addresses(words[flow + SOURCE], words[flow + DESTINATION], source, destination)
-    words[flow + DELTAS] = (swap(l3) << 16) | swap(fold(l3 + change(words[flow + PORTS], ports)))
-  }
-
-  /** Whether a first packet may pass on to `egress` at all; -1 or a reason. */
-  private permits(destination: number, egress: Link): number {
-    const { packet, neighbours, ports } = this.parts
-    const { ingress, port } = packet
-    const wide = this.fits(egress)
-    if (wide >= 0) return wide
-    if (egress !== ingress) return -1
-    if (ingress.isolated || port.isolated) return reason.ISOLATED
-    const n = neighbours.find(egress.network.index, destination)
-    const out = n === 0 ? -1 : neighbours.port(n)
-    return out >= 0 && !reaches(port, ports[out]) ? reason.ISOLATED : -1
-  }
-
-  /** Time to live and length: -1 if the packet can go on to `egress`, whole or in pieces. */
-  private fits(egress: Link): number {
-    const { view } = this
-    const { packet } = this.parts
-    if (ipv4.ttl(view, packet.network) <= 1) return reason.TTL_EXCEEDED
-    if (packet.length - ethernet.HEADER_LENGTH <= egress.mtu) return -1
-    if (this.isNarrow(egress.mtu) && ipv4.dontFragment(view, packet.network)) {
-      this.narrow = egress.mtu
-      return reason.FRAGMENT_NEEDED
-    }
-    return -1
-  }
-
-  /** True if the packet, or what a segmented one becomes, is longer than `mtu`. */
-  private isNarrow(mtu: number): boolean {
-    const { packet } = this.parts
-    return packetLength(this.view, packet.at, packet.length) > mtu
-  }
-
-  /** For the gateway's own address. */
-  private input(burst: Burst, i: number): number {
-    const { view } = this
-    const { packet, icmp: errors } = this.parts
-    const isIcmp = packet.protocol === ipv4.PROTOCOL_ICMP
-    if (isIcmp && packet.transport < packet.end && icmp.type(view, packet.transport) === icmp.ECHO) {
-      const why = errors.echo(packet)
-      if (why !== -1) return why
-      if (packet.length - ethernet.HEADER_LENGTH > packet.ingress.mtu) {
-        return this.pieces(burst, i, packet.ingress.mtu, packet.ingress.port.index, packet.port.index)
-      }
-      burst.verdict[i] = packet.port.index
-      burst.work[i] = packet.work
-      return -1
-    }
-    return packet.ingress.role === GUESTS ? reason.NO_SERVICE : reason.NAT_FILTERED
-  }
-
-  /** A packet of flow `id` (flow << 1 | direction): checked once more, rewritten, and sent to its next hop. */
-  private go(burst: Burst, i: number, id: number): number {
-    const { packet, links, nat, conntrack, neighbours, hold } = this.parts
-    const flow = (id >> 1) * WORDS
-    const networks = this.words[flow + NETWORKS]
-    const isReply = (id & 1) !== 0
-    const egress = links.at[isReply ? networks >>> 16 : networks & 0xffff]
-    const expected = isReply ? networks & 0xffff : networks >>> 16
-    if (egress === null) return reason.NO_ROUTE
-    if (packet.ingress.port.index !== expected) return reason.MARTIAN
-    const wide = this.fits(egress)
-    if (wide >= 0) return wide
-    const next = hop(egress, this.words[flow + (isReply ? 0 : REPLY) + SOURCE])
-    const n = neighbours.find(egress.network.index, next)
-    const isReady = n !== 0 && neighbours.usable(n, this.now)
-    if (packet.state === RELATED) nat.applyError(packet, id >> 1, id & 1)
-    else {
-      if (packet.protocol === ipv4.PROTOCOL_TCP) {
-        const mtu = Math.min(packet.ingress.mtu, egress.mtu)
-        mss.clamp(this.view, packet.transport, packet.end, mtu, packet.work)
-      }
-      nat.apply(packet, id >> 1, id & 1)
-    }
-    conntrack.account(id, packet.end - packet.network)
-    this.age(packet.network)
-    const piece = this.piece(egress.mtu)
-    if (!isReady) {
-      const kept = hold.keep(egress, next, packet, piece, this.now)
-      if (kept === TAKEN) burst.detach(i)
-      return kept
-    }
-    if (piece === 0 && packet.state !== RELATED) this.remember(flow, isReply, n)
-    return this.send(burst, i, egress, n, piece)
-  }
-
-  /** One hop less, and the header's checksum with it (RFC 1624). */
-  private age(at: number): void {
-    const { view } = this
-    ipv4.setTtl(view, at, ipv4.ttl(view, at) - 1)
-    const sum = view.getUint16(at + 10) + 0x100
-    ipv4.setChecksum(view, at, (sum & 0xffff) + (sum >>> 16))
-  }
-
-  /** Length of the pieces that the packet must leave in, 0 if it leaves whole. */
-  private piece(mtu: number): number {
-    const { packet } = this.parts
-    if (packet.largest > 0) return Math.min(packet.largest, mtu)
-    return packet.length - ethernet.HEADER_LENGTH > mtu && this.isNarrow(mtu) ? mtu : 0
-  }
-
-  /** From now on the straight loop knows the way of the flow's packets. */
-  private remember(flow: number, isReply: boolean, n: number): void {
-    const { words } = this
-    if ((words[flow + STATUS] & FAST) === 0) return
-    const ways = words[flow + NEIGHBOURS]
-    words[flow + NEIGHBOURS] = isReply ? (ways & 0xffff) | (n << 16) : (ways & ~0xffff) | n
-  }
-
-  /** Writes the Ethernet header for neighbour `n` and gives the frame its verdict. */
-  private send(burst: Burst, i: number, egress: Link, n: number, piece: number): number {
-    const { view } = this
-    const { packet, neighbours, passage } = this.parts
-    ethernet.setDestination(view, packet.at, neighbours.high(n), neighbours.low(n))
-    ethernet.setSource(view, packet.at, egress.high, egress.low)
-    const out = passage.portOf(n, egress, this.now)
-    if (piece > 0) return this.pieces(burst, i, piece, egress.port.index, out)
-    burst.verdict[i] = out
-    // A frame that floods does so in the network that it goes to.
-    if (out < 0) burst.ingress[i] = egress.port.index
-    return -1
-  }
-
-  /** Sends the packet in pieces; the frame itself stays with the burst. */
-  private pieces(burst: Burst, i: number, piece: number, ingress: number, egress: number): number {
-    const { packet, fragments } = this.parts
-    const why = fragments.split(packet.at, packet.length, piece, ingress, egress)
-    burst.verdict[i] = DROPPED
-    return why === -1 ? DONE : why
-  }
-
   /** Tells the sender why its packet was dropped, where the RFCs want that. */
   private explain(why: number): void {
     const { packet, icmp: errors } = this.parts
@@ -391,7 +200,7 @@ export class Gateway {
     const isInside = packet.ingress.role === GUESTS
     if (why === reason.TTL_EXCEEDED) errors.error(packet, icmp.TIME_EXCEEDED, icmp.TTL, 0, now)
     else if (why === reason.FRAGMENT_NEEDED)
-      errors.error(packet, icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED, this.narrow, now)
+      errors.error(packet, icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED, this.parts.departure.narrow, now)
     else if (!isInside) return
     else if (why === reason.NO_ROUTE) errors.error(packet, icmp.UNREACHABLE, icmp.NETWORK, 0, now)
     else if (why === reason.PROHIBITED || why === reason.ISOLATED || isSpent(why))
@@ -401,11 +210,6 @@ export class Gateway {
       errors.error(packet, icmp.UNREACHABLE, isPort ? icmp.PORT : icmp.PROTOCOL, 0, now)
     }
   }
-}
-
-/** A half-word as it lies in a packet. */
-function swap(value: number): number {
-  return ((value & 0xff) << 8) | (value >>> 8)
 }
 
 /** RFC 5508, REQ-8: who gets no session because there is no room for one is told so as who may not have one. */

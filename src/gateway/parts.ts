@@ -10,6 +10,7 @@ import { Neighbours } from '../table/neighbour.ts'
 import { Arp } from './arp.ts'
 import { Ask } from './ask.ts'
 import { Conntrack } from './conntrack.ts'
+import { Departure } from './departure.ts'
 import { Forward } from './forward.ts'
 import { Fragments } from './fragment.ts'
 import { Hold } from './hold.ts'
@@ -17,6 +18,7 @@ import { Icmp } from './icmp.ts'
 import { Link } from './link.ts'
 import { Links } from './links.ts'
 import { Nat } from './nat.ts'
+import { Opening } from './opening.ts'
 import { Outbox } from './outbox.ts'
 import { Packet } from './packet.ts'
 import { Passage } from './passage.ts'
@@ -56,6 +58,8 @@ export class Parts {
   readonly arp: Arp
   readonly hold: Hold
   readonly fragments: Fragments
+  readonly opening: Opening
+  readonly departure: Departure
 
   constructor(ground: Ground, program: GatewayProgram) {
     const { arena, pool, counters, ports, none, deliver, crossing, outboxAt } = ground
@@ -71,7 +75,7 @@ export class Parts {
     this.outbox = new Outbox(arena, pool, deliver, crossing, outboxAt)
     this.flows = new FlowTable(arena, program.flowsAt, program.flowCapacity)
     this.neighbours = new Neighbours(arena, program.neighboursAt, program.neighbourCapacity)
-    this.passage = new Passage(this.links, this.neighbours)
+    this.passage = new Passage(this.links, this.neighbours, ports)
     this.conntrack = new Conntrack(view, this.flows, this.timeouts)
     this.nat = new Nat(arena, this.flows, program.bindingsAt, program.bindingCapacity)
     this.flows.holder = this.nat
@@ -92,5 +96,7 @@ export class Parts {
       this.outbox,
     )
     this.arp = new Arp(view, this.neighbours, this.ask, this.hold)
+    this.opening = new Opening(this)
+    this.departure = new Departure(this)
   }
 }

@@ -6,6 +6,7 @@
  * and no next hop on it yet.
  */
 import { PORT_COUNT_MAX } from '../memory/counters.ts'
+import type { Port } from '../port/port.ts'
 import { FAST } from '../table/flow.ts'
 import type { Neighbours } from '../table/neighbour.ts'
 import type { Link } from './link.ts'
@@ -60,10 +61,12 @@ export class Passage {
   readonly way = new Way()
   private readonly links: Links
   private readonly neighbours: Neighbours
+  private readonly ports: Port[]
 
-  constructor(links: Links, neighbours: Neighbours) {
+  constructor(links: Links, neighbours: Neighbours, ports: Port[]) {
     this.links = links
     this.neighbours = neighbours
+    this.ports = ports
   }
 
   /** Reads what a pair of neighbours means now. */
@@ -86,7 +89,7 @@ export class Passage {
     way.own = link.address
     way.beyond = way.address === link.router ? link.mask : 0
     way.fast = FAST
-    way.lengthMax = link.mtu + HEADER
+    way.lengthMax = Math.min(link.mtu, this.ports[port].mtu) + HEADER
     way.port = port
     way.mac0 = swap16(high)
     way.mac1 = swap32(low)

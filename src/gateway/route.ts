@@ -32,8 +32,9 @@ export class Route {
     const inside = this.inside(destination)
     if (inside !== null) {
       this.egress = inside
-      if (destination === inside.address) return LOCAL
-      if (redirected || inside === ingress || this.isOpen(ingress, inside)) return FOUND
+      const isOpen = redirected || inside === ingress || this.isOpen(ingress, inside)
+      if (destination === inside.address && (isOpen || ingress.role === GUESTS)) return LOCAL
+      if (isOpen) return FOUND
       return ingress.role === GUESTS ? reason.PROHIBITED : reason.NO_ROUTE
     }
     return this.outside(ingress, destination, redirected)
