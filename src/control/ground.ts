@@ -15,6 +15,7 @@ import * as mac from '../wire/mac.ts'
 import { type Cidr, ipv4 } from './address.ts'
 import type { Configuration } from './configuration.ts'
 import type { Seat } from './link.ts'
+import type { Leased } from './outlet.ts'
 import { hostAccess, openings, Reservations, redirects } from './publish.ts'
 import { Refusal } from './refusal.ts'
 import { chooseLink, endsOf } from './uplink.ts'
@@ -53,7 +54,7 @@ export class Ground {
   /** by name of the uplink's network */
   readonly seats = new Map<string, Seat>()
   /** leased addresses of cards, by name of the uplink's network */
-  readonly leased = new Map<string, { address: Cidr; router: number }>()
+  readonly leased = new Map<string, Leased>()
   redirects: RedirectProgram[] = []
   host: number[] = []
   /** addresses leased to a MAC of a network */

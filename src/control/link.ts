@@ -47,12 +47,14 @@ export function link(
   const common = { role, port: local.index, ...own, isolated: configuration.isolated }
   if (role !== program.GUESTS) {
     const seat = ground.seats.get(net.name) ?? { address: 0, prefix: 0, router: 0, routerMac: null }
+    // Answers to our own client come to the control thread.
+    const asks = configuration.uplink.kind === 'nic' && configuration.uplink.address === 'dhcp'
     const closed = {
       uplink: -1,
       routed: false,
       translation: null,
       refused: [],
-      services: 0,
+      services: asks ? program.DHCP : 0,
       intercept: false,
     }
     return { ...common, ...closed, ...seat }

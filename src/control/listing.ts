@@ -2,7 +2,7 @@
 import { GUESTS } from '../pipeline/program.ts'
 import * as device from '../port/device.ts'
 import { DYNAMIC } from '../table/mac.ts'
-import { list, type MacEntry } from '../table/snapshot.ts'
+import * as snapshot from '../table/snapshot.ts'
 import * as mac from '../wire/mac.ts'
 import { broadcastOf, cidr, ipv4, ipv4Text, networkOf } from './address.ts'
 import type { Net } from './compile.ts'
@@ -18,13 +18,13 @@ const OFFLOAD_NAMES = ['csum', 'tso4', 'tso6', 'ecn', 'uso']
 const KINDS: Record<number, MacRow['kind']> = { 1: 'dynamic', 2: 'static', 3: 'host', 4: 'gateway' }
 
 /** The workers' clock: CLOCK_MONOTONIC in milliseconds, wrapped to int32. */
-function monotonicMs(): number {
+export function monotonicMs(): number {
   return Number(BigInt.asIntN(32, process.hrtime.bigint() / 1_000_000n))
 }
 
-function entries(plant: Plant, net: Net): MacEntry[] {
+function entries(plant: Plant, net: Net): snapshot.MacEntry[] {
   const { ageingMs } = net.configuration.macTable
-  return list(plant.arena, net.macsAt, net.macCapacity, monotonicMs(), ageingMs)
+  return snapshot.list(plant.arena, net.macsAt, net.macCapacity, monotonicMs(), ageingMs)
 }
 
 export function networks(plant: Plant): NetworkRow[] {

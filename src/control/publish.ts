@@ -115,12 +115,12 @@ const SINGLE_MAX = 16
 export function stale(
   before: RedirectProgram[],
   after: RedirectProgram[],
-): { destination: number; port: number }[] {
+): { destination: number; destinationPort: number }[] {
   const kept = new Set(after.map((each) => JSON.stringify(each)))
   const gone = before.filter((each) => each.protocol === PROTOCOLS.udp && !kept.has(JSON.stringify(each)))
   return gone.flatMap(({ address: destination, first, last }) =>
     last - first >= SINGLE_MAX
-      ? [{ destination, port: 0 }]
-      : Array.from({ length: last - first + 1 }, (_, n) => ({ destination, port: first + n })),
+      ? [{ destination, destinationPort: 0 }]
+      : Array.from({ length: last - first + 1 }, (_, n) => ({ destination, destinationPort: first + n })),
   )
 }

@@ -1,6 +1,6 @@
 /** The services of all networks, started, changed and ended with them. */
 import { join } from 'node:path'
-import { GUESTS } from '../pipeline/program.ts'
+import { GUESTS, NIC_UPLINK } from '../pipeline/program.ts'
 import type { Lease, What } from '../service/dhcp/lease.ts'
 import { Leases, type Log } from '../service/dhcp/store.ts'
 import { type Mapping, Published } from '../service/publish.ts'
@@ -10,14 +10,19 @@ import { Desk } from './desk.ts'
 import type { Ends } from './end.ts'
 import type { PoolRow } from './lease.ts'
 import type { Spec } from './member.ts'
+import { type Leased, Outlet } from './outlet.ts'
 import type { Plant } from './plant.ts'
 import { Refusal } from './refusal.ts'
-import { localName } from './wiring.ts'
+import { localName, uplinkName } from './wiring.ts'
 
 export class Services {
   readonly leases: Leases
   /** by name of the network */
   readonly desks = new Map<string, Desk>()
+  /** by name of the uplink's network */
+  private readonly outlets = new Map<string, Outlet>()
+  /** called when an uplink got another address, or lost it */
+  onseat: () => void = () => {}
   readonly published: Published
   private readonly plant: Plant
   private readonly ends: Ends
@@ -63,7 +68,39 @@ export class Services {
       desk.update(network, next.ports.values(), this.leases)
     }
     for (const name of before) this.end(name, next.networks.has(name))
+    this.lead(next)
     this.release(next)
+  }
+
+  /** A DHCP client for every uplink whose card has no written address. */
+  private lead({ networks }: Configuration): void {
+    const { leased } = this.plant.ground
+    const before = new Set(this.outlets.keys())
+    for (const { name: network, uplink } of networks.values()) {
+      const name = uplinkName(network)
+      const local = this.plant.members.get(localName(name, NIC_UPLINK))
+      if (uplink.kind !== 'nic' || uplink.address !== 'dhcp' || local === undefined) continue
+      before.delete(name)
+      const present = this.outlets.get(name)
+      if (present?.incarnation === local.incarnation) continue
+      present?.close()
+      const heard = (given: Leased | null) => {
+        if (given === null) leased.delete(name)
+        else leased.set(name, given)
+        this.onseat()
+      }
+      this.outlets.set(name, new Outlet(local, this.ends, heard, this.log))
+    }
+    for (const name of before) {
+      this.outlets.get(name)?.close()
+      this.outlets.delete(name)
+      leased.delete(name)
+    }
+  }
+
+  /** The card of an uplink is back. */
+  restart(uplink: string): void {
+    this.outlets.get(uplink)?.restart()
   }
 
   private end(name: string, stays: boolean): void {
@@ -108,8 +145,9 @@ export class Services {
   }
 
   async close(): Promise<void> {
-    for (const desk of this.desks.values()) desk.close()
+    for (const each of [...this.desks.values(), ...this.outlets.values()]) each.close()
     this.desks.clear()
+    this.outlets.clear()
     this.published.close()
     await this.leases.close()
   }

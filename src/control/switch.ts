@@ -20,7 +20,7 @@ import * as neighbour from './neighbour.ts'
 import { Plant } from './plant.ts'
 import { Refusal } from './refusal.ts'
 import type { MacRow, NetworkRow, PortRow, PublishRow, WorkerRow } from './rows.ts'
-import { type Which, Works } from './works.ts'
+import { Works } from './works.ts'
 
 /** Room in the arena beside the pool: counters, rings and, mostly, tables; untouched pages cost nothing. */
 const TABLES_LENGTH = 768 * 2 ** 20
@@ -169,11 +169,6 @@ export class Switch extends EventEmitter<Events> {
 
   neighbours(): NeighbourRow[] {
     return neighbour.rows(this.plant)
-  }
-
-  /** Forgets connections, all or those that match; returns how many. */
-  flushFlows(which: Which = {}): Promise<number> {
-    return this.inTurn(() => this.works.forget(which))
   }
 
   publish(): PublishRow[] {

@@ -17,6 +17,15 @@ import type { Log } from './switch.ts'
 import { explain } from './uplink.ts'
 import { sites } from './wiring.ts'
 
+/** Flows by their original direction; what is not named, or 0, matches any. */
+export interface Which {
+  protocol?: number
+  source?: number
+  destination?: number
+  sourcePort?: number
+  destinationPort?: number
+}
+
 /** What a failed change goes back to. */
 interface Before {
   nets: Map<string, Net>
@@ -100,15 +109,9 @@ export class Works {
   }
 
   /** Forgets flows that match; returns how many. What is not named matches any. */
-  forget(which: {
-    protocol?: number
-    source?: number
-    destination?: number
-    port?: number
-  }): Promise<number> {
-    const { protocol = 0, source = 0, destination = 0, port = 0 } = which
-    const ports = { sourcePort: 0, destinationPort: port }
-    return this.crew.order({ type: 'flows', protocol, source, destination, ...ports })
+  forget(which: Which): Promise<number> {
+    const any = { protocol: 0, source: 0, destination: 0, sourcePort: 0, destinationPort: 0 }
+    return this.crew.order({ type: 'flows', ...any, ...which })
   }
 
   /** Has the host forward and translate for the links into its stack, and opens what is published there. */
@@ -162,6 +165,7 @@ export class Works {
     for (const member of this.plant.members.values()) {
       if (member.state !== 'waiting' || !this.plant.resume(member)) continue
       changed = true
+      this.services.restart(member.spec.network)
       this.log.info({ port: member.spec.name }, 'the port is up again')
     }
     if (changed) await this.swap()
@@ -175,6 +179,14 @@ export class Works {
       const addresses = guarded(member, this.plant.ground)
       await this.crew.order({ type: 'guard', port, addresses })
     }
+  }
+
+  /** An uplink got another address, or lost it. */
+  async reseat(): Promise<void> {
+    if (this.configuration === null) return
+    this.plant.ground.survey(this.configuration)
+    this.plant.ground.lead(this.configuration, this.plant.nets)
+    await this.swap()
   }
 
   /** Reads the host's addresses again if a network may not reach them. */
