@@ -4,6 +4,7 @@
  */
 import type { Metric, Registry } from 'prom-client'
 import { BURST_BOUNDS } from '../memory/counters.ts'
+import type { FlowTally } from './flows.ts'
 import type { PoolRow } from './lease.ts'
 import type { NetworkRow, PortRow, WorkerRow } from './rows.ts'
 import type { Switch } from './switch.ts'
@@ -17,6 +18,7 @@ interface Rows {
   ports: PortRow[]
   workers: WorkerRow[]
   pools: PoolRow[]
+  flows: { rows: FlowTally[]; capacity: number; created: number }
 }
 
 interface Value {
@@ -126,6 +128,28 @@ const families: Family[] = [
   },
   perNetwork('bridgeport_mac_entries', 'MAC addresses known.', (row) => row.macs),
   perNetwork('bridgeport_mac_capacity', 'MAC addresses that fit.', (row) => row.macCapacity),
+  {
+    name: 'bridgeport_flow_entries',
+    help: 'Connections tracked, by the network that they began in.',
+    type: 'gauge',
+    values: ({ flows }) =>
+      flows.rows.map(({ network, protocol, state, count }) => ({
+        labels: { network, protocol, state },
+        value: count,
+      })),
+  },
+  {
+    name: 'bridgeport_flow_capacity',
+    help: 'Connections that fit.',
+    type: 'gauge',
+    values: ({ flows }) => [{ labels: {}, value: flows.capacity }],
+  },
+  {
+    name: 'bridgeport_flows_created_total',
+    help: 'Connections ever tracked.',
+    type: 'counter',
+    values: ({ flows }) => [{ labels: {}, value: flows.created }],
+  },
   perPool('bridgeport_dhcp_leases', 'Addresses leased by DHCP.', (row) => row.leases),
   perPool('bridgeport_dhcp_capacity', 'Addresses that can be leased by DHCP.', (row) => row.capacity),
   {
@@ -151,7 +175,13 @@ const families: Family[] = [
 export class Metrics {
   readonly contentType: string
   private readonly registry: Registry
-  private rows: Rows = { networks: [], ports: [], workers: [], pools: [] }
+  private rows: Rows = {
+    networks: [],
+    ports: [],
+    workers: [],
+    pools: [],
+    flows: { rows: [], capacity: 0, created: 0 },
+  }
   private readonly fabric: Switch
 
   private constructor(registry: Registry, fabric: Switch) {
@@ -186,6 +216,7 @@ export class Metrics {
       ports: fabric.ports(),
       workers: fabric.workers(),
       pools: fabric.pools(),
+      flows: fabric.flowTally(),
     }
     return this.registry.metrics()
   }

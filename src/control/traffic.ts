@@ -4,7 +4,6 @@ import { NewPublish } from './added.ts'
 import * as answer from './answer.ts'
 import { done, type Route } from './route.ts'
 import * as schema from './schema.ts'
-import { Name } from './schema.ts'
 
 /** A listing is one text: more rows than these do not fit into memory well. */
 const FLOWS_MAX = 100_000
@@ -21,8 +20,6 @@ const Flows = Which.extend({
     .optional(),
   limit: z.coerce.number('a number').int().min(1).max(FLOWS_MAX).optional(),
 })
-
-const Flush = z.strictObject({ network: Name.optional() })
 
 export const traffic: readonly Route[] = [
   {

@@ -1,0 +1,207 @@
+/** Connections as listings and metrics show them: read from the arena while the worker goes on. */
+import { stateNames } from '../gateway/transition.ts'
+import type { Arena } from '../memory/arena.ts'
+import {
+  ASSURED,
+  BYTES,
+  CONFIRMED,
+  CREATED,
+  DEADLINE,
+  DESTINATION,
+  HEADER,
+  HIGH,
+  MARK,
+  NETWORKS,
+  PACKETS,
+  PORTS,
+  REPLY,
+  SEEN_REPLY,
+  SOURCE,
+  STATE,
+  STATUS,
+  WORDS,
+} from '../table/flow.ts'
+import { ipv4, ipv4Text } from './address.ts'
+import { monotonicMs } from './listing.ts'
+import type { Plant } from './plant.ts'
+
+/** One direction of a connection, as its sender writes the packets. What the protocol does not have is absent. */
+export interface WayRow {
+  source: string
+  destination: string
+  sourcePort?: number
+  destinationPort?: number
+  /** of ICMP */
+  type?: number
+  code?: number
+  id?: number
+  packets: number
+  bytes: number
+}
+
+export interface FlowRow {
+  /** where the first packet came in, and the network that it left by */
+  network: string
+  egress: string
+  /** tcp, udp, icmp, gre or unknown, as conntrack(8) has it */
+  protocol: string
+  number: number
+  /** of TCP; null for every other protocol */
+  state: string | null
+  timeoutSeconds: number
+  original: WayRow
+  reply: WayRow
+  replied: boolean
+  assured: boolean
+  mark: number
+  zone: number
+}
+
+/** Which flows are asked for; what is absent matches all. Addresses are dotted quads, of the original direction. */
+export interface FlowQuery {
+  network?: string
+  protocol?: string
+  source?: string
+  destination?: string
+  limit?: number
+}
+
+/** How many flows of a network are in a state; `state` is TCP's, else UNREPLIED, REPLIED or ASSURED. */
+export interface FlowTally {
+  network: string
+  protocol: string
+  state: string
+  count: number
+}
+
+const TCP = 6
+const ICMP = 1
+const protocolNames: Record<number, string> = {
+  1: 'icmp',
+  6: 'tcp',
+  17: 'udp',
+  47: 'gre',
+  132: 'sctp',
+}
+
+/** What a listing needs: the table's place, the worker's clock, and a network's name by the port that stands for its gateway. */
+export interface FlowSource {
+  arena: Arena
+  at: number
+  capacity: number
+  nowMs: number
+  networkOf: (port: number) => string | undefined
+}
+
+/** The flows of a running switch. */
+export function source(plant: Plant): FlowSource {
+  const { flowsAt: at, flowCapacity: capacity } = plant.ground.memory
+  const networks = new Map([...plant.members.values()].map(({ index, spec }) => [index, spec.network]))
+  return { arena: plant.arena, at, capacity, nowMs: monotonicMs(), networkOf: (port) => networks.get(port) }
+}
+
+/** The selection of an order to forget flows. */
+export function selection({ protocol, source, destination }: FlowQuery): Record<string, number> {
+  const number = Object.keys(protocolNames).find((key) => protocolNames[Number(key)] === protocol)
+  const address = (text: string | undefined) => ipv4(text ?? '') ?? 0
+  return { protocol: Number(number ?? 0), source: address(source), destination: address(destination) }
+}
+
+/** Copies of the live flows' words, one after the other in the same array. */
+function* live({ arena, at, capacity }: FlowSource): Generator<Int32Array> {
+  const all = new Int32Array(arena.buffer, at + HEADER * 4, (capacity + 1) * WORDS)
+  const high = Math.min(Atomics.load(new Int32Array(arena.buffer, at, HEADER), HIGH), capacity)
+  const copy = new Int32Array(WORDS)
+  for (let f = WORDS; f <= high * WORDS; f += WORDS) {
+    if ((Atomics.load(all, f + STATUS) & CONFIRMED) === 0) continue
+    copy.set(all.subarray(f, f + WORDS))
+    // A flow that ended meanwhile, and perhaps another in its place, is no row.
+    const isSame = [SOURCE, PORTS, REPLY + PORTS].every((word) => Atomics.load(all, f + word) === copy[word])
+    if (isSame && (Atomics.load(all, f + STATUS) & CONFIRMED) !== 0) yield copy
+  }
+}
+
+function protocolOf(words: Int32Array): string {
+  return protocolNames[words[STATUS] & 0xff] ?? 'unknown'
+}
+
+function stateOf(words: Int32Array): string {
+  if ((words[STATUS] & 0xff) === TCP) return stateNames[words[STATE] & 0x0f] ?? 'NONE'
+  if ((words[STATUS] & SEEN_REPLY) === 0) return 'UNREPLIED'
+  return (words[STATUS] & ASSURED) === 0 ? 'REPLIED' : 'ASSURED'
+}
+
+function way(words: Int32Array, direction: number): WayRow {
+  const key = direction * REPLY
+  const ports = words[key + PORTS]
+  const number = words[STATUS] & 0xff
+  const bytes = new Float64Array(words.buffer)[BYTES + direction]
+  const addresses = {
+    source: ipv4Text(words[key + SOURCE]),
+    destination: ipv4Text(words[key + DESTINATION]),
+  }
+  const counts = { packets: words[PACKETS + direction] >>> 0, bytes }
+  if (number === ICMP)
+    return { ...addresses, type: (ports >>> 8) & 0xff, code: ports & 0xff, id: ports >>> 16, ...counts }
+  if (ports === 0) return { ...addresses, ...counts }
+  return { ...addresses, sourcePort: ports >>> 16, destinationPort: ports & 0xffff, ...counts }
+}
+
+function names(words: Int32Array, { networkOf }: FlowSource): { network: string; egress: string } {
+  const name = (port: number) => networkOf(port) ?? ''
+  return { network: name(words[NETWORKS] >>> 16), egress: name(words[NETWORKS] & 0xffff) }
+}
+
+function matches(words: Int32Array, network: string, query: FlowQuery): boolean {
+  if (network !== (query.network ?? network)) return false
+  if (protocolOf(words) !== (query.protocol ?? protocolOf(words))) return false
+  const { source, destination } = query
+  if (source !== undefined && words[SOURCE] !== ipv4(source)) return false
+  return destination === undefined || words[DESTINATION] === ipv4(destination)
+}
+
+/** The flows that match, at most `limit`. */
+export function rows(source: FlowSource, query: FlowQuery = {}): FlowRow[] {
+  const found: FlowRow[] = []
+  const limit = query.limit ?? Number.POSITIVE_INFINITY
+  for (const words of live(source)) {
+    const where = names(words, source)
+    const leftMs = (words[DEADLINE] - source.nowMs) | 0
+    if (leftMs <= 0 || !matches(words, where.network, query)) continue
+    if (found.length >= limit) break
+    found.push({
+      ...where,
+      protocol: protocolOf(words),
+      number: words[STATUS] & 0xff,
+      state: (words[STATUS] & 0xff) === TCP ? stateOf(words) : null,
+      timeoutSeconds: Math.floor(leftMs / 1000),
+      original: way(words, 0),
+      reply: way(words, 1),
+      replied: (words[STATUS] & SEEN_REPLY) !== 0,
+      assured: (words[STATUS] & ASSURED) !== 0,
+      mark: words[MARK] >>> 0,
+      zone: (words[STATUS] >>> 8) & 0xff,
+    })
+  }
+  return found
+}
+
+/** Counts the live flows by network, protocol and state. */
+export function tally(source: FlowSource): FlowTally[] {
+  const counts = new Map<string, FlowTally>()
+  for (const words of live(source)) {
+    if (((words[DEADLINE] - source.nowMs) | 0) <= 0) continue
+    const { network } = names(words, source)
+    const row = { network, protocol: protocolOf(words), state: stateOf(words), count: 1 }
+    const key = `${network} ${row.protocol} ${row.state}`
+    const present = counts.get(key)
+    if (present) present.count++
+    else counts.set(key, row)
+  }
+  return [...counts.values()]
+}
+
+/** Flows ever made. */
+export function created({ arena, at }: FlowSource): number {
+  return new Float64Array(arena.buffer, at, HEADER / 2)[CREATED]
+}
