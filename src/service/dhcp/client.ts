@@ -9,7 +9,7 @@
 import { randomInt } from 'node:crypto'
 import * as dhcp from '../../wire/dhcp.ts'
 import { BROADCAST, type Claim, EVERYBODY, type Received, type Station } from '../station.ts'
-import { type Grant, grant, options } from './grant.ts'
+import { type Grant, grant, options, same } from './grant.ts'
 import { dotted, now } from './lease.ts'
 import * as message from './message.ts'
 import type { Log } from './store.ts'
@@ -55,6 +55,9 @@ export class Client {
   private xid = 0
   private attempt = 0
   private began = 0
+  /** when the last request went out: RFC 2131 4.4.1 counts the lease from there */
+  private asked = 0
+  private since = 0
   private timer: NodeJS.Timeout | null = null
   private closed = false
 
@@ -167,30 +170,32 @@ export class Client {
     const before = this.lease
     this.state = 'bound'
     this.lease = found
+    this.since = this.asked
     this.offer = null
     if (found.renewMs === Number.POSITIVE_INFINITY) this.rest()
     else this.after(found.renewMs, () => this.renew())
-    if (before === null || JSON.stringify(before) !== JSON.stringify(found)) this.fate.bound(found)
+    if (before === null || !same(before, found)) this.fate.bound(found)
   }
 
-  private renew(): void {
-    const lease = this.lease as Grant
-    const started = now() - lease.renewMs
+  /** Asks the server to prolong the lease, now; nothing happens without one. */
+  renew(): void {
+    const { lease, since } = this
+    if (lease === null) return
     this.enter('renewing')
     const repeat = () => {
-      const left = started + lease.rebindMs - now()
-      if (left <= 0) return this.rebind(started)
+      const left = since + lease.rebindMs - now()
+      if (left <= 0) return this.rebind(lease)
       this.send(dhcp.REQUEST, [], lease)
       this.after(Math.min(left, Math.max(left / 2, RENEW_MIN_MS)), repeat)
     }
     repeat()
   }
 
-  private rebind(started: number): void {
-    const lease = this.lease as Grant
+  private rebind(lease: Grant): void {
+    const { since } = this
     this.enter('rebinding')
     const repeat = () => {
-      const left = started + lease.leaseMs - now()
+      const left = since + lease.leaseMs - now()
       if (left <= 0) {
         this.lose('the lease ended and no server renewed it')
         return this.discover()
@@ -239,6 +244,7 @@ export class Client {
   /** Asks: everybody, or with `lease` as RFC 2131 4.3.6 has it for one that is renewed or rebound. */
   private send(type: number, more: [number, Uint8Array][], lease: Grant | null = null): void {
     const isUnicast = this.state === 'renewing' && lease !== null
+    this.asked = now()
     this.station.send({
       ...(isUnicast ? { high: lease.high, low: lease.low } : EVERYBODY),
       source: lease?.address ?? 0,

@@ -101,3 +101,10 @@ export function grant(got: message.Message, { high, low }: Received): Grant | nu
     low,
   }
 }
+
+/** True if a renewal changed nothing but times. */
+export function same(a: Grant, b: Grant): boolean {
+  const what = ({ address, prefix, router, resolvers, domain, mtu, routes }: Grant) =>
+    JSON.stringify([address, prefix, router, resolvers, domain, mtu, routes])
+  return what(a) === what(b)
+}
