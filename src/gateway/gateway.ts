@@ -30,8 +30,6 @@ const DOMAIN = 53
 const SWEEP_MS = 50
 const ROUND_MS = 4000
 const SHARE_MAX = 32_768
-/** The packet is done with and nothing is to be counted, as TAKEN. */
-const _DONE = TAKEN
 
 export class Gateway {
   private readonly parts: Parts
