@@ -4,6 +4,7 @@
  *
  *   guests 10.0.0.11, .12 … ── gateway 10.0.0.1 ║ 198.51.100.2 ── router 198.51.100.1 ── anybody
  */
+import type { Parts } from '../../src/gateway/parts.ts'
 import { timeouts } from '../../src/gateway/timeout.ts'
 import type { GatewayProgram, LinkProgram, RedirectProgram } from '../../src/pipeline/program.ts'
 import * as program from '../../src/pipeline/program.ts'
@@ -145,6 +146,11 @@ export class House {
     for (let port = 0; port <= UPLINK_LOCAL; port++)
       for (const [name, count] of Object.entries(this.rig.drops(port))) all[name] = (all[name] ?? 0) + count
     return all
+  }
+
+  /** The parts of the gateway, to look at what they hold. */
+  get parts(): Parts {
+    return this.rig.dataplane.gateway!['parts']
   }
 
   close(): void {
