@@ -2,16 +2,13 @@
  * The kernel as oracle: the same TCP segments through nf_conntrack, in a namespace that forwards between two TUN devices, and through
  * ours. After every segment both must agree whether it goes on, in which state the connection is, and how long it may live.
  */
-import { readFileSync, readSync, writeSync } from 'node:fs'
 import fc from 'fast-check'
 import { afterAll, expect, it } from 'vitest'
 import { stateNames } from '../../src/gateway/transition.ts'
-import { native } from '../../src/memory/native.ts'
 import { ASSURED, DEADLINE, SEEN_REPLY, STATE, STATUS, WORDS } from '../../src/table/flow.ts'
 import { cleanup } from '../lab/cleanup.ts'
-import { mustSync } from '../lab/command.ts'
 import { u32 } from '../lab/frame.ts'
-import { Namespace } from '../lab/namespace.ts'
+import { Oracle } from '../lab/oracle.ts'
 import { suite } from '../lab/peer.ts'
 import { type Segment, Tracker, tcp } from '../lab/tracker.ts'
 
@@ -21,68 +18,6 @@ const FIN = 1
 const SYN = 2
 const RST = 4
 const ACK = 16
-const VNET = 10
-
-/** A router made of the kernel: what goes in at one TUN device and whether it comes out at the other. */
-class Kernel {
-  private readonly fds: number[]
-  private readonly table: string
-
-  constructor() {
-    const router = new Namespace('ct')
-    this.fds = ['left', 'right'].map((ifname, side) => {
-      const { fds } = native.deviceOpen({
-        ...{ kind: 'tun', ifname, netns: router.path, queues: 1, offload: false },
-        ...{ persist: false, owner: -1, alias: '' },
-      })
-      native.linkSet({ netns: router.path, ifname, up: true, address: `10.8${side + 1}.0.1/24` })
-      return fds[0]
-    })
-    const { pid } = router.spawn('sleep', '1000')
-    this.table = `/proc/${pid}/net/nf_conntrack`
-    mustSync(...router.argv('sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward'))
-    mustSync(
-      ...router.argv('nft', 'add table ip t; add chain ip t c { type filter hook forward priority 0; }'),
-    )
-    mustSync(...router.argv('nft', 'add rule ip t c ct state invalid drop'))
-    this.drain(0)
-    this.drain(1)
-  }
-
-  private drain(side: number): Uint8Array[] {
-    const packets: Uint8Array[] = []
-    const buffer = new Uint8Array(70_000)
-    try {
-      for (;;) packets.push(buffer.slice(VNET, readSync(this.fds[side], buffer)))
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
-    }
-    return packets.filter((packet) => packet[0] === 0x45 && packet[9] === 6)
-  }
-
-  /** True if the packet that enters at `side` leaves at the other. */
-  pass(side: number, packet: Uint8Array): boolean {
-    writeSync(this.fds[side], Uint8Array.of(...new Uint8Array(VNET), ...packet))
-    return this.drain(1 - side).length === 1
-  }
-
-  /** State, flags and remaining seconds of the connection from LEFT's or RIGHT's `port`, or `none`. */
-  row(port: number): { text: string; seconds: number } {
-    const line = readFileSync(this.table, 'utf8')
-      .split('\n')
-      .find((each) => each.includes(` sport=${port} `))
-    const found = /tcp +6 (\d+) (\w+) src=(\S+)/.exec(line ?? '')
-    if (!line || !found) return { text: 'none', seconds: 0 }
-    const unreplied = line.includes('[UNREPLIED]') ? ' unreplied' : ''
-    const assured = line.includes('[ASSURED]') ? ' assured' : ''
-    return { text: `${found[2]} ${found[3]}${unreplied}${assured}`, seconds: Number(found[1]) }
-  }
-
-  close(): void {
-    for (const fd of this.fds) native.descriptorClose(fd)
-  }
-}
-
 const offset = (...values: number[]) =>
   fc.oneof({ weight: 12, arbitrary: fc.constant(0) }, { weight: 5, arbitrary: fc.constantFrom(...values) })
 
@@ -168,7 +103,7 @@ class Talk {
   }
 }
 
-/** The same of our table as Kernel.row. */
+/** The same of our table as Oracle.row. */
 function ours(tracker: Tracker, port: number): { text: string; seconds: number } {
   const { flows, now } = tracker
   for (const [source, id] of [
@@ -192,7 +127,7 @@ suite('as nf_conntrack', ['nft'], () => {
   afterAll(() => cleanup())
 
   it('says the same of every segment', () => {
-    const kernel = new Kernel()
+    const kernel = new Oracle()
     const tracker = new Tracker(4096)
     const short = new Tracker(4096)
     short.isShort = true
