@@ -23,6 +23,8 @@ const peers = [
     'libpcap-dev',
     'curl',
   ],
+  'bind9-dnsutils',
+  'dnsmasq-base',
   ...['qemu-system-x86', 'busybox-static', 'cpio', 'kmod', 'podman', 'crun', 'conmon', 'prometheus'],
   ...['nftables', 'iptables', 'ufw'],
 ]

@@ -3,7 +3,7 @@
  * configuration and comes back as they said it, from the cache if it may. A question always gets an answer within the time
  * that a stub resolver waits: SERVFAIL where nobody upstream answers, REFUSED where nothing is forwarded.
  */
-import type { Datagram, Received, Station } from '../station.ts'
+import type { Received, Station } from '../station.ts'
 import { Cache, keyOf } from './cache.ts'
 import { Listener } from './listener.ts'
 import type { Message } from './message.ts'
@@ -108,19 +108,19 @@ export class Forwarder {
     return dns.reply(query, found.body, found.code, limit)
   }
 
+  /** The answer to a UDP datagram, as long as the asker, we and `room` allow; longer ones are cut and say so. */
+  datagram(payload: Uint8Array, room: number, source: number): Promise<Uint8Array | null> {
+    const query = dns.parse(payload)
+    const wanted = query === null ? dns.PLAIN_LENGTH_MAX : dns.capacity(query)
+    return this.answer(payload, Math.min(wanted, dns.UDP_LENGTH_MAX, room), source)
+  }
+
   private async receive(station: Station, received: Received): Promise<void> {
     const { payload, source, sourcePort, destination, destinationPort, high, low } = received
-    const query = dns.parse(payload)
-    const limit = Math.min(
-      query === null ? dns.PLAIN_LENGTH_MAX : dns.capacity(query),
-      dns.UDP_LENGTH_MAX,
-      station.seat.mtu - HEADERS,
-    )
-    const reply = await this.answer(payload, limit, source)
+    const reply = await this.datagram(payload, station.seat.mtu - HEADERS, source)
     if (reply === null || this.closed) return
     const ends = { source: destination, sourcePort: destinationPort, destination: source }
-    const datagram: Datagram = { high, low, ...ends, destinationPort: sourcePort, payload: reply }
-    station.send(datagram)
+    station.send({ high, low, ...ends, destinationPort: sourcePort, payload: reply })
   }
 
   private find(query: Message): Answer | null {

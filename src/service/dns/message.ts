@@ -236,7 +236,7 @@ export function reply(query: Message, body: Uint8Array, code: number, limit: num
   // RFC 6840 5.8: AD is for those who ask for it.
   const secure = (query.flags & AD) !== 0 || wantsSecurity(query) ? AD : 0
   const kept = view.getUint16(2) & (AA | TC | secure)
-  view.setUint16(2, QR | RA | kept | (query.flags & (RD | CD)) | (whole ? 0 : TC) | (code & 0x0f))
+  view.setUint16(2, QR | RA | kept | (query.flags & (OPCODE | RD | CD)) | (whole ? 0 : TC) | (code & 0x0f))
   if (!whole) for (const at of [6, 8, 10]) view.setUint16(at, 0)
   if (edns) writeOpt(view, length, code, wantsSecurity(query))
   return bytes

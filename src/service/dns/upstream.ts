@@ -3,6 +3,7 @@
  * not answer in time or at all is passed over, and when nobody answered within the time that stub resolvers wait, that is said.
  */
 
+import { setMaxListeners } from 'node:events'
 import * as exchange from './exchange.ts'
 import type { Message } from './message.ts'
 import * as dns from './message.ts'
@@ -27,6 +28,8 @@ export class Upstream {
   /** `servers` is asked before every question. */
   constructor(servers: () => Server[]) {
     this.servers = servers
+    // Every question under way is one.
+    setMaxListeners(0, this.abort.signal)
   }
 
   /** The reply to a guest's query, its id and OPT being ours; null if no server answers. */

@@ -60,7 +60,10 @@ describe('DNS messages', () => {
   })
 
   it('tell a dot inside of a label from one between two', () => {
-    const bytes = Buffer.concat([Buffer.from('12340100000100000000000003', 'hex'), Buffer.from('a.b\0\0\x01\0\x01')])
+    const bytes = Buffer.concat([
+      Buffer.from('12340100000100000000000003', 'hex'),
+      Buffer.from('a.b\0\0\x01\0\x01'),
+    ])
     expect(dns.parse(bytes)?.name).toBe('a\\.b')
   })
 
@@ -75,7 +78,11 @@ describe('DNS messages', () => {
     const compressed = bytes(query('host.example'))
     compressed[12] = 0xc0
     expect(dns.parse(compressed)).toBeNull()
-    expect(dns.parse(packet.encode({ type: 'query', questions: [{ type: 'A', name: 'a' }], additionals: [opt(), opt()] }))).toBeNull()
+    expect(
+      dns.parse(
+        packet.encode({ type: 'query', questions: [{ type: 'A', name: 'a' }], additionals: [opt(), opt()] }),
+      ),
+    ).toBeNull()
   })
 
   it('of random bytes harm nobody', () => {
@@ -93,7 +100,12 @@ describe('DNS messages', () => {
 
   it('reach the guest with its own id, letters and OPT', () => {
     const asked = query('hOsT.eXample', [opt()])
-    const reply = answer('host.example', 60, { additionals: [{ type: 'A', name: 'x', ttl: 1, data: '192.0.2.2' }, opt({ udpPayloadSize: 512, options: [{ code: 10, data: Buffer.alloc(16) }] }) as packet.Answer] })
+    const reply = answer('host.example', 60, {
+      additionals: [
+        { type: 'A', name: 'x', ttl: 1, data: '192.0.2.2' },
+        opt({ udpPayloadSize: 512, options: [{ code: 10, data: Buffer.alloc(16) }] }) as packet.Answer,
+      ],
+    })
     asked.view.setUint16(0, 0xabcd)
     const bytes = dns.reply(asked, dns.strip(reply), dns.rcode(reply), 1232)
     const decoded = packet.decode(Buffer.from(bytes))
@@ -118,7 +130,9 @@ describe('DNS messages', () => {
   it('that are no questions are told so', () => {
     expect(dns.malformed(new Uint8Array(11))).toBeNull()
     expect(dns.malformed(Uint8Array.from([1, 2, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0]))).toBeNull()
-    expect([...dns.malformed(Uint8Array.from([1, 2, 1, 0, 0, 9, 0, 0, 0, 0, 0, 0]))!]).toEqual([1, 2, 0x81, 0x81, 0, 0, 0, 0, 0, 0, 0, 0])
+    expect([...dns.malformed(Uint8Array.from([1, 2, 1, 0, 0, 9, 0, 0, 0, 0, 0, 0]))!]).toEqual([
+      1, 2, 0x81, 0x81, 0, 0, 0, 0, 0, 0, 0, 0,
+    ])
     expect(dns.malformed(Uint8Array.from([1, 2, 0x28, 0, 0, 0, 0, 0, 0, 0, 0, 0]))?.[3]).toBe(0x84)
   })
 
@@ -128,7 +142,12 @@ describe('DNS messages', () => {
     expect(dns.isAnswer(answer('hos.example', 60), asked)).toBe(false)
     expect(dns.isAnswer(answer('host.example', 60, { id: 0x1235 }), asked)).toBe(false)
     expect(dns.isAnswer(query('host.example'), asked)).toBe(false)
-    expect(dns.isAnswer(answer('host.example', 60, { questions: [{ type: 'AAAA', name: 'host.example' }] }), asked)).toBe(false)
+    expect(
+      dns.isAnswer(
+        answer('host.example', 60, { questions: [{ type: 'AAAA', name: 'host.example' }] }),
+        asked,
+      ),
+    ).toBe(false)
   })
 })
 
@@ -147,7 +166,9 @@ describe('the cache', () => {
 
   it('keeps the least TTL of all records, at most a day, nothing of TTL 0', () => {
     const cache = new Cache()
-    const two = answer('host.example', 60, { additionals: [{ type: 'A', name: 'x', ttl: 7, data: '192.0.2.2' }] })
+    const two = answer('host.example', 60, {
+      additionals: [{ type: 'A', name: 'x', ttl: 7, data: '192.0.2.2' }],
+    })
     cache.add(key, two, 0)
     expect(cache.find(key, 6999)).not.toBeNull()
     expect(cache.find(key, 7000)).toBeNull()
@@ -161,7 +182,8 @@ describe('the cache', () => {
 
   it('keeps what is not there by the SOA', () => {
     const cache = new Cache()
-    const none = (ttl: number, minimum: number) => answer('host.example', 0, { answers: [], authorities: [soa(ttl, minimum)] })
+    const none = (ttl: number, minimum: number) =>
+      answer('host.example', 0, { answers: [], authorities: [soa(ttl, minimum)] })
     cache.add(key, none(600, 5), 0)
     expect(cache.find(key, 4999)).not.toBeNull()
     expect(cache.find(key, 5000)).toBeNull()
@@ -181,7 +203,12 @@ describe('the cache', () => {
     for (const name of ['a', 'b', 'c']) add(name)
     cache.find('a', 0)
     add('d')
-    expect(['a', 'b', 'c', 'd'].map((name) => cache.find(name, 0) !== null)).toEqual([true, false, true, true])
+    expect(['a', 'b', 'c', 'd'].map((name) => cache.find(name, 0) !== null)).toEqual([
+      true,
+      false,
+      true,
+      true,
+    ])
   })
 
   it('keeps questions with and without DNSSEC apart', () => {

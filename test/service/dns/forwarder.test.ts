@@ -1,0 +1,322 @@
+/** The forwarder between real clients (dig) and a real server (dnsmasq), on loopback. */
+import { spawn } from 'node:child_process'
+import * as dgram from 'node:dgram'
+import { writeFileSync } from 'node:fs'
+import * as net from 'node:net'
+import { join } from 'node:path'
+import packet from 'dns-packet'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { native } from '../../../src/memory/native.ts'
+import { Forwarder, type Settings } from '../../../src/service/dns/forwarder.ts'
+import { parse, Resolvers } from '../../../src/service/dns/server.ts'
+import { cleanup, defer } from '../../lab/cleanup.ts'
+import { must, says } from '../../lab/command.ts'
+import { folder } from '../../lab/folder.ts'
+import { suite } from '../../lab/peer.ts'
+
+const GATEWAY = 0x0a000202
+const guests: Record<string, number> = { web: 0x0a00020f }
+
+const settings = (over: Partial<Settings> = {}): Settings => ({
+  domain: 'lab.internal',
+  address: GATEWAY,
+  subnet: { address: 0x0a000200, prefix: 24 },
+  forward: [],
+  names: new Map([
+    ['db', '10.0.2.20'],
+    ['alias.example', '10.0.2.20'],
+  ]),
+  ...over,
+})
+
+const directory = {
+  address: (hostname: string) => guests[hostname] ?? null,
+  hostname: (address: number) => Object.keys(guests).find((name) => guests[name] === address) ?? null,
+}
+
+/** A forwarder that listens on loopback, UDP and TCP on one port. */
+class Front {
+  readonly forwarder: Forwarder
+  readonly port: number
+
+  private constructor(forwarder: Forwarder, port: number) {
+    this.forwarder = forwarder
+    this.port = port
+  }
+
+  static async start(over: Partial<Settings> = {}): Promise<Front> {
+    const forwarder = new Forwarder(settings(over), directory)
+    const socket = dgram.createSocket('udp4')
+    await new Promise<void>((bound) => socket.bind(0, '127.0.0.1', bound))
+    const { port } = socket.address()
+    socket.on('message', async (payload, peer) => {
+      const reply = await forwarder.datagram(payload, 1472, 1)
+      if (reply) socket.send(reply, peer.port, peer.address)
+    })
+    forwarder.listen(native.socketOpen({ netns: '', protocol: 'tcp', address: '127.0.0.1', port }))
+    defer(() => {
+      socket.close()
+      forwarder.close()
+    })
+    return new Front(forwarder, port)
+  }
+
+  dig(...words: string[]): Promise<string> {
+    return must(['dig', '@127.0.0.1', '-p', `${this.port}`, '+tries=1', '+time=8', ...words])
+  }
+
+  async short(...words: string[]): Promise<string[]> {
+    return (await this.dig('+short', ...words)).split('\n').filter(Boolean)
+  }
+}
+
+/** A UDP server that answers as `act` says; returns its place as it is written in the configuration. */
+async function server(
+  act: (query: packet.DecodedPacket, send: (reply: Buffer) => void, port: number) => void,
+): Promise<string> {
+  const socket = dgram.createSocket('udp4')
+  await new Promise<void>((bound) => socket.bind(0, '127.0.0.1', bound))
+  socket.on('message', (bytes, peer) =>
+    act(packet.decode(bytes), (reply) => socket.send(reply, peer.port, peer.address), peer.port),
+  )
+  defer(() => socket.close())
+  return `127.0.0.1:${socket.address().port}`
+}
+
+const yes = (query: packet.DecodedPacket, data = '192.0.2.9', over: packet.Packet = {}) =>
+  packet.encode({
+    type: 'response',
+    id: query.id!,
+    flags: packet.RECURSION_AVAILABLE,
+    questions: query.questions!,
+    answers: [{ type: 'A', name: query.questions![0].name, ttl: 60, data }],
+    ...over,
+  })
+
+/** A port of loopback where nobody listens. */
+const NOBODY = '127.0.0.1:9'
+
+suite('DNS forwarder', ['dig', 'dnsmasq'], () => {
+  afterAll(cleanup)
+  let upstream = ''
+
+  beforeAll(async () => {
+    const probe = dgram.createSocket('udp4')
+    await new Promise<void>((bound) => probe.bind(0, '127.0.0.1', bound))
+    const { port } = probe.address()
+    probe.close()
+    const records = ['--address=/host.example/192.0.2.7', '--txt-record=long.example', '--local=/example/']
+    records[1] += Array.from({ length: 12 }, (_, index) => `,${'x'.repeat(200)}${index}`).join('')
+    const options = [
+      '--keep-in-foreground',
+      '--no-resolv',
+      '--no-hosts',
+      '--listen-address=127.0.0.1',
+      '--bind-interfaces',
+    ]
+    const child = spawn('dnsmasq', [
+      '--conf-file=/dev/null',
+      '--pid-file=',
+      '--user=root',
+      `--port=${port}`,
+      '--log-facility=-',
+      '--local-ttl=60',
+      '--log-queries',
+      ...options,
+      ...records,
+    ])
+    defer(() => child.kill('SIGKILL'))
+    await says(child, /started/)
+    upstream = `127.0.0.1:${port}`
+  })
+
+  it('answers for guests, written names and their addresses', async () => {
+    const front = await Front.start()
+    for (const name of ['web.lab.internal', 'WEB.Lab.Internal', 'web'])
+      expect(await front.short(name), name).toEqual(['10.0.2.15'])
+    expect(await front.short('db.lab.internal')).toEqual(['10.0.2.20'])
+    expect(await front.short('alias.example')).toEqual(['10.0.2.20'])
+    expect(await front.short('gateway.lab.internal')).toEqual(['10.0.2.2'])
+    expect(await front.short('-x', '10.0.2.15')).toEqual(['web.lab.internal.'])
+    expect(await front.short('-x', '10.0.2.20')).toEqual(['db.lab.internal.'])
+    expect(await front.short('-x', '10.0.2.2')).toEqual(['gateway.lab.internal.'])
+    expect(await front.dig('web.lab.internal')).toMatch(/status: NOERROR[^]*flags: qr aa rd ra;/)
+    expect(front.forwarder.counts.own).toBe(front.forwarder.counts.queries)
+  })
+
+  it('says what is not there, and forwards none of it', async () => {
+    const front = await Front.start({ forward: [NOBODY] })
+    expect(await front.dig('nobody.lab.internal')).toMatch(
+      /NXDOMAIN[^]*AUTHORITY: 1[^]*SOA\s+gateway.lab.internal/,
+    )
+    expect(await front.dig('-x', '10.0.2.99')).toMatch(/NXDOMAIN/)
+    expect(await front.dig('web.lab.internal', 'AAAA')).toMatch(/NOERROR[^]*ANSWER: 0, AUTHORITY: 1/)
+    expect(await front.dig('lab.internal', 'MX')).toMatch(/NOERROR[^]*ANSWER: 0, AUTHORITY: 1/)
+    expect(await front.dig('lab.internal', 'SOA')).toMatch(/ANSWER: 1/)
+    expect(await front.dig('we\\.b\\195.lab.internal')).toMatch(/NXDOMAIN/)
+    expect(front.forwarder.counts.forwarded).toBe(0)
+    guests.late = 0x0a000233
+    expect(await front.short('late')).toEqual(['10.0.2.51'])
+  })
+
+  it('refuses what it is not there for', async () => {
+    const front = await Front.start()
+    expect(await front.dig('host.example')).toMatch(/status: REFUSED/)
+    expect(await front.dig('version.bind', 'TXT', 'CH')).toMatch(/status: REFUSED/)
+    expect(await front.dig('+opcode=status', 'web')).toMatch(/status: NOTIMP/)
+    expect(await front.dig('+edns=7', '+noednsneg', 'web')).toMatch(/status: BADVERS/)
+    expect(
+      await front
+        .dig('+tcp', '+noall', '+answer', '+comments', 'lab.internal', 'AXFR')
+        .catch((error: Error) => error.message),
+    ).toMatch(/failed|REFUSED/)
+  })
+
+  it('forwards, and answers again from the cache with the TTL left', async () => {
+    const front = await Front.start({ forward: [upstream] })
+    expect(await front.short('host.example')).toEqual(['192.0.2.7'])
+    expect(await front.short('HOST.example')).toEqual(['192.0.2.7'])
+    expect(await front.dig('nobody.example')).toMatch(/NXDOMAIN/)
+    expect(front.forwarder.counts).toMatchObject({ queries: 3, cached: 1, forwarded: 2, failed: 0 })
+    front.forwarder.update(settings({ forward: [upstream, NOBODY] }))
+    expect(await front.short('host.example')).toEqual(['192.0.2.7'])
+    expect(front.forwarder.counts.forwarded).toBe(3)
+  })
+
+  it('takes long answers by TCP, and says to who asks by UDP that they are too long', async () => {
+    const front = await Front.start({ forward: [upstream] })
+    expect(await front.dig('+ignore', 'long.example', 'TXT')).toMatch(/flags: qr tc[^]*ANSWER: 0/)
+    const whole = await front.dig('long.example', 'TXT')
+    expect(whole).toMatch(/retrying in TCP/)
+    expect(whole.match(/x{200}/g)).toHaveLength(12)
+    expect(whole).toMatch(/udp: 1232/)
+    expect(await front.dig('+noedns', '+ignore', 'long.example', 'TXT')).not.toMatch(/udp:/)
+  })
+
+  it('goes to the next server where one is not there, fails or is silent', async () => {
+    const broken = await server((query, send) => send(yes(query, '', { flags: 2, answers: [] })))
+    let silent = 0
+    const deaf = await server(() => void silent++)
+    const front = await Front.start({ forward: [NOBODY, broken, deaf, upstream] })
+    expect(await front.short('host.example')).toEqual(['192.0.2.7'])
+    expect(await front.dig('nobody.example')).toMatch(/NXDOMAIN/)
+    expect(silent).toBe(1)
+  })
+
+  it('says SERVFAIL when nobody answers, before the asker gives up', async () => {
+    const deaf = await server(() => {})
+    const front = await Front.start({ forward: [deaf, NOBODY] })
+    expect(await front.dig('+time=5', 'host.example')).toMatch(/status: SERVFAIL/)
+    front.forwarder.update(settings({ forward: [NOBODY] }))
+    expect(await front.dig('+time=1', 'host.example')).toMatch(/status: SERVFAIL/)
+    expect(front.forwarder.counts.failed).toBe(2)
+    const broken = await server((query, send) => send(yes(query, '', { flags: 5, answers: [] })))
+    front.forwarder.update(settings({ forward: [broken] }))
+    expect(await front.dig('+time=5', 'host.example')).toMatch(/status: REFUSED/)
+  })
+
+  it('believes no answer to another question', async () => {
+    const liar = await server((query, send) => {
+      send(yes({ ...query, id: (query.id! + 1) & 0xffff }, '192.0.2.1'))
+      send(yes({ ...query, questions: [{ type: 'A', name: 'other.example' }] }, '192.0.2.2'))
+      send(Buffer.from('junk'))
+      send(yes(query, '192.0.2.3'))
+    })
+    const front = await Front.start({ forward: [liar] })
+    expect(await front.short('host.example')).toEqual(['192.0.2.3'])
+  })
+
+  it('asks once for many who ask the same, and never from one port or with one id twice', async () => {
+    const seen: packet.DecodedPacket[] = []
+    const ports = new Set<number>()
+    const slow = await server((query, send, port) => {
+      seen.push(query)
+      ports.add(port)
+      setTimeout(() => send(yes(query)), 100)
+    })
+    const front = await Front.start({ forward: [slow] })
+    const query = packet.encode({ type: 'query', id: 7, questions: [{ type: 'A', name: 'same.example' }] })
+    const replies = await Promise.all(
+      Array.from({ length: 20 }, () => front.forwarder.datagram(query, 1472, 1)),
+    )
+    expect(seen).toHaveLength(1)
+    expect(replies.every((reply) => reply !== null && (reply[3] & 15) === 0)).toBe(true)
+    for (let index = 0; index < 20; index++) await front.short(`n${index}.example`)
+    expect(new Set(seen.map(({ id }) => id)).size).toBeGreaterThan(15)
+    expect(ports.size).toBeGreaterThan(15)
+  })
+
+  it('leaves room for others when one guest asks for nonsense', async () => {
+    const deaf = await server(() => {})
+    const front = await Front.start({ forward: [deaf] })
+    const ask = (name: string) => packet.encode({ type: 'query', questions: [{ type: 'A', name }] })
+    let refused = 0
+    const settle = (reply: Uint8Array | null) =>
+      void (refused += Number(reply !== null && (reply[3] & 15) === 2))
+    for (let index = 0; index < 300; index++)
+      void front.forwarder.datagram(ask(`n${index}.example`), 1472, 5).then(settle)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(refused).toBe(300 - 128)
+    front.forwarder.update(settings({ forward: [upstream] }))
+    expect(await front.short('host.example')).toEqual(['192.0.2.7'])
+  })
+
+  it('asks a server without EDNS without it', async () => {
+    const old = await server((query, send) => {
+      const hasOpt = query.additionals!.length > 0
+      send(yes(query, '192.0.2.4', hasOpt ? { flags: 1, answers: [] } : {}))
+    })
+    const front = await Front.start({ forward: [old] })
+    expect(await front.short('host.example')).toEqual(['192.0.2.4'])
+  })
+
+  it('answers several questions of one connection, and ends the idle, the deaf and the broken', async () => {
+    const front = await Front.start()
+    const socket = net.connect(front.port, '127.0.0.1')
+    const message = (name: string) => {
+      const bytes = packet.encode({ type: 'query', questions: [{ type: 'A', name }] })
+      return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 255]), bytes])
+    }
+    const all = Buffer.concat(Array.from({ length: 100 }, () => message('web')))
+    for (let at = 0; at < all.length; at += 77) socket.write(all.subarray(at, at + 77))
+    socket.end()
+    const received: Buffer[] = []
+    for await (const chunk of socket) received.push(chunk as Buffer)
+    const bytes = Buffer.concat(received)
+    let count = 0
+    for (let at = 0; at < bytes.length; at += 2 + bytes.readUInt16BE(at)) count++
+    expect(count).toBe(100)
+    const broken = net.connect(front.port, '127.0.0.1')
+    broken.end(Buffer.from([0, 3, 1, 2, 3]))
+    await new Promise((resolve) => broken.on('close', resolve).resume())
+    expect(await front.short('+tcp', 'web')).toEqual(['10.0.2.15'])
+  })
+})
+
+describe('servers', () => {
+  afterAll(cleanup)
+
+  it.each([
+    ['192.0.2.1', { address: '192.0.2.1', port: 53 }],
+    ['192.0.2.1:5353', { address: '192.0.2.1', port: 5353 }],
+    ['2001:db8::1', { address: '2001:db8::1', port: 53 }],
+    ['[2001:db8::1]:5353', { address: '2001:db8::1', port: 5353 }],
+    ['fe80::1%lo', { address: 'fe80::1%lo', port: 53 }],
+    ['system', null],
+    ['192.0.2.256', null],
+    ['', null],
+  ])('%s', (text, expected) => {
+    expect(parse(text)).toEqual(expected)
+  })
+
+  it('are read again when the file changes', () => {
+    const path = join(folder('resolv'), 'resolv.conf')
+    const resolvers = new Resolvers(path)
+    expect(resolvers.list(0)).toEqual([])
+    writeFileSync(path, '# old\nnameserver 192.0.2.1\nsearch example\nnameserver\t192.0.2.2 # two\n')
+    expect(resolvers.list(500)).toEqual([])
+    expect(resolvers.list(1000).map(({ address }) => address)).toEqual(['192.0.2.1', '192.0.2.2'])
+    writeFileSync(path, 'nameserver 192.0.2.33\n')
+    expect(resolvers.list(2000).map(({ address }) => address)).toEqual(['192.0.2.33'])
+  })
+})
