@@ -26,7 +26,7 @@ const peers = [
   'bind9-dnsutils',
   'dnsmasq-base',
   ...['qemu-system-x86', 'busybox-static', 'cpio', 'kmod', 'podman', 'crun', 'conmon', 'prometheus'],
-  ...['nftables', 'iptables', 'ufw'],
+  ...['nftables', 'iptables', 'ufw', 'conntrack'],
 ]
 
 /** The independent witnesses: packages with an addon of their own, built here because install scripts are off. */

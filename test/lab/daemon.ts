@@ -15,6 +15,7 @@ export interface Configuration {
   networks: Record<string, object>
   ports?: Record<string, object>
   workers?: number
+  conntrack?: object
 }
 
 export interface PortRow {
