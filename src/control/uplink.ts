@@ -4,6 +4,7 @@ import type { Failure } from '../port/device.ts'
 import { addresses } from '../port/host.ts'
 import { destinations, type Prefix } from '../port/route.ts'
 import { type Cidr, cidr, ipv4Text, overlap } from './address.ts'
+import type { Configuration } from './configuration.ts'
 import { Refusal } from './refusal.ts'
 
 /** RFC 6598: addresses for links of a carrier, which no LAN of a customer has. */
@@ -37,6 +38,12 @@ export function chooseLink(taken: Prefix[]): Cidr {
 export function endsOf({ address, prefix }: Cidr): { host: number; own: number } {
   const base = address & (-1 << (32 - prefix))
   return prefix === 31 ? { host: base, own: base + 1 } : { host: base + 1, own: base + 2 }
+}
+
+/** Cards whose own MAC stands for guests on the air: the host gets the packets for those too. */
+export function sharedCards({ ports }: Configuration): string[] {
+  const all = [...ports.values()]
+  return all.flatMap(({ type, ifname, macTranslation }) => (type === 'nic' && macTranslation ? [ifname] : []))
 }
 
 /** Why the host's side of an uplink could not be made, and what to do. */

@@ -1,16 +1,32 @@
 /**
  * nf_tables over nfnetlink (linux/netfilter/nf_tables.h), without the `nft` program: the table `bridgeport` in family ip, and in it
- * for each switch a chain and a set of sources that the host translates.
+ * for each switch a chain and a set of sources that the host translates, and, where guests share a card's MAC, a chain that
+ * keeps the host from sending their packets, which reach it too, back to where they came from.
  *
  *     table ip bridgeport {
  *       set links-1a2b3c4d { type ipv4_addr; flags interval; elements = { 100.64.0.2 } }
  *       chain postrouting-1a2b3c4d { type nat hook postrouting priority srcnat; ip saddr @links-1a2b3c4d masquerade }
+ *       chain prerouting-1a2b3c4d {
+ *         type filter hook prerouting priority raw
+ *         iifname "wlan0" fib daddr oifname "wlan0" fib daddr type unicast drop
+ *       }
  *     }
  *
  * A batch is applied whole or not at all, so the host never has half of it.
  */
 import { native } from '../memory/native.ts'
-import { ACK, APPEND, type Attribute, big, CREATE, message, NETFILTER, NONREC } from './netlink.ts'
+import {
+  ACK,
+  APPEND,
+  type Attribute,
+  big,
+  CREATE,
+  message,
+  NETFILTER,
+  NONREC,
+  own,
+  type Value,
+} from './netlink.ts'
 
 export const TABLE = 'bridgeport'
 
@@ -30,8 +46,10 @@ const DELSET = 11
 const NEWSETELEM = 12
 const DELSETELEM = 14
 const FAMILY_IP = 2
+const HOOK_PREROUTING = 0
 const HOOK_POSTROUTING = 4
-/** NF_IP_PRI_NAT_SRC */
+/** NF_IP_PRI_RAW, NF_IP_PRI_NAT_SRC */
+const PRIORITY_RAW = -300
 const PRIORITY_SRCNAT = 100
 const POLICY_ACCEPT = 1
 const SET_INTERVAL = 4
@@ -42,6 +60,13 @@ const REGISTER = 1
 /** NFT_PAYLOAD_NETWORK_HEADER, and where RFC 791 has the source address */
 const NETWORK_HEADER = 1
 const SOURCE_AT = 12
+const META_IIFNAME = 6
+/** NFT_FIB_RESULT_OIFNAME and ADDRTYPE, for the destination */
+const FIB_OIFNAME = 2
+const FIB_TYPE = 3
+const FIB_DESTINATION = 2
+const UNICAST = 1
+const NAME_LENGTH = 16
 
 /** A range of addresses, int32: from `first` up to and without `end`. */
 export interface Range {
@@ -67,18 +92,21 @@ function batch(parts: Part[]): Buffer {
   return Buffer.concat([begin, ...inner, end])
 }
 
-function names(instance: string): { chain: string; set: string } {
-  return { chain: `postrouting-${instance}`, set: `links-${instance}` }
+/** Attributes by their numbers. */
+function fields(values: Record<number, Value>): Attribute[] {
+  return Object.entries(values).map(([type, value]) => [Number(type), value])
 }
 
-function expression(name: string, data: Attribute[]): Attribute {
-  return [
-    1,
-    [
-      [1, name],
-      [2, data],
-    ],
-  ]
+function names(instance: string): { links: string; translating: string; hushing: string } {
+  return {
+    links: `links-${instance}`,
+    translating: `postrouting-${instance}`,
+    hushing: `prerouting-${instance}`,
+  }
+}
+
+function expression(name: string, data: Record<number, Value>): Attribute {
+  return [1, fields({ 1: name, 2: fields(data) })]
 }
 
 function element(address: number, flags: number): Attribute {
@@ -86,93 +114,74 @@ function element(address: number, flags: number): Attribute {
   return [1, flags === 0 ? [key] : [key, [3, big(flags)]]]
 }
 
-/** Makes the switch's chain translate exactly `ranges`, which do not overlap. Throws a NativeError. */
-export function masquerade(instance: string, ranges: Range[]): void {
-  const { chain, set } = names(instance)
-  const elements = ranges.flatMap(({ first, end }) => [element(first, 0), element(end, ELEMENT_END)])
-  const hook: Attribute[] = [
-    [1, big(HOOK_POSTROUTING)],
-    [2, big(PRIORITY_SRCNAT)],
+/** The table, and a chain of ours in it without rules. */
+function chain(name: string, kind: string, hook: number, priority: number): Part[] {
+  const place = fields({ 1: big(hook), 2: big(priority) })
+  return [
+    [NEWTABLE, CREATE, fields({ 1: TABLE })],
+    [NEWCHAIN, CREATE, fields({ 1: TABLE, 3: name, 4: place, 5: big(POLICY_ACCEPT), 7: kind })],
+    [DELRULE, 0, fields({ 1: TABLE, 2: name })],
   ]
-  const rule: Attribute[] = [
-    expression('payload', [
-      [1, big(REGISTER)],
-      [2, big(NETWORK_HEADER)],
-      [3, big(SOURCE_AT)],
-      [4, big(4)],
-    ]),
-    expression('lookup', [
-      [1, set],
-      [2, big(REGISTER)],
-    ]),
-    expression('masq', []),
-  ]
-  const shape: Attribute[] = [
-    [3, big(SET_INTERVAL)],
-    [4, big(TYPE_IPV4_ADDR)],
-    [5, big(4)],
-    [10, big(1)],
-  ]
-  const parts: Part[] = [
-    [NEWTABLE, CREATE, [[1, TABLE]]],
-    [
-      NEWCHAIN,
-      CREATE,
-      [
-        [1, TABLE],
-        [3, chain],
-        [4, hook],
-        [5, big(POLICY_ACCEPT)],
-        [7, 'nat'],
-      ],
-    ],
-    [NEWSET, CREATE, [[1, TABLE], [2, set], ...shape]],
-    [
-      DELRULE,
-      0,
-      [
-        [1, TABLE],
-        [2, chain],
-      ],
-    ],
-    [
-      DELSETELEM,
-      0,
-      [
-        [1, TABLE],
-        [2, set],
-      ],
-    ],
-    [
-      NEWSETELEM,
-      CREATE,
-      [
-        [1, TABLE],
-        [2, set],
-        [3, elements],
-      ],
-    ],
-    [
-      NEWRULE,
-      CREATE | APPEND,
-      [
-        [1, TABLE],
-        [2, chain],
-        [4, rule],
-      ],
-    ],
-  ]
+}
+
+function rule(name: string, expressions: Attribute[]): Part {
+  return [NEWRULE, CREATE | APPEND, fields({ 1: TABLE, 2: name, 4: expressions })]
+}
+
+function send(parts: Part[]): void {
   native.netlinkRequest('', NETFILTER, batch(parts), `table ${TABLE}`)
 }
 
-/** True if the switch's chain is there: whoever loads a firewall anew may have flushed all tables. */
-export function exists(instance: string): boolean {
-  const key: Attribute[] = [
-    [1, TABLE],
-    [3, names(instance).chain],
-  ]
+/** Makes the switch's chain translate exactly `ranges`, which do not overlap. Throws a NativeError. */
+export function masquerade(instance: string, ranges: Range[]): void {
+  const { translating, links } = names(instance)
+  const elements = ranges.flatMap(({ first, end }) => [element(first, 0), element(end, ELEMENT_END)])
+  const shape = { 3: big(SET_INTERVAL), 4: big(TYPE_IPV4_ADDR), 5: big(4), 10: big(1) }
+  send([
+    ...chain(translating, 'nat', HOOK_POSTROUTING, PRIORITY_SRCNAT),
+    [NEWSET, CREATE, fields({ 1: TABLE, 2: links, ...shape })],
+    [DELSETELEM, 0, fields({ 1: TABLE, 2: links })],
+    [NEWSETELEM, CREATE, fields({ 1: TABLE, 2: links, 3: elements })],
+    rule(translating, [
+      expression('payload', { 1: big(REGISTER), 2: big(NETWORK_HEADER), 3: big(SOURCE_AT), 4: big(4) }),
+      expression('lookup', { 1: links, 2: big(REGISTER) }),
+      expression('masq', {}),
+    ]),
+  ])
+}
+
+/** Loads what `load` says into the register and goes on if it is `wanted`. */
+function test(name: string, load: Record<number, Value>, wanted: Uint8Array): Attribute[] {
+  const data = [[1, wanted] as const]
+  return [expression(name, load), expression('cmp', { 1: big(REGISTER), 2: big(0), 3: data })]
+}
+
+/** Drops what enters by a card and would leave by it again: packets for guests that share its MAC. Throws a NativeError. */
+export function hush(instance: string, ifnames: string[]): void {
+  const { hushing } = names(instance)
+  const rules = ifnames.map((ifname) => {
+    const padded = Buffer.alloc(NAME_LENGTH)
+    padded.write(ifname, 'latin1')
+    const drop = fields({ 2: fields({ 1: big(0) }) })
+    return rule(hushing, [
+      ...test('meta', { 1: big(REGISTER), 2: big(META_IIFNAME) }, padded),
+      ...test('fib', { 1: big(REGISTER), 2: big(FIB_OIFNAME), 3: big(FIB_DESTINATION) }, padded),
+      ...test('fib', { 1: big(REGISTER), 2: big(FIB_TYPE), 3: big(FIB_DESTINATION) }, own(UNICAST)),
+      expression('immediate', { 1: big(0), 2: drop }),
+    ])
+  })
+  send([...chain(hushing, 'filter', HOOK_PREROUTING, PRIORITY_RAW), ...rules])
+}
+
+function isThere(name: string): boolean {
   try {
-    const ask = message((SUBSYSTEM << 8) | GETCHAIN, ACK, 1, generic(FAMILY_IP, 0), key)
+    const ask = message(
+      (SUBSYSTEM << 8) | GETCHAIN,
+      ACK,
+      1,
+      generic(FAMILY_IP, 0),
+      fields({ 1: TABLE, 3: name }),
+    )
     native.netlinkRequest('', NETFILTER, ask, `table ${TABLE}`)
     return true
   } catch (error) {
@@ -181,36 +190,31 @@ export function exists(instance: string): boolean {
   }
 }
 
-/** What removes the switch's chain and set, and what removes the table if nothing is left in it. */
-export function removal(instance: string): { own: Buffer; table: Buffer } {
-  const { chain, set } = names(instance)
-  const own = batch([
-    [
-      DELCHAIN,
-      0,
-      [
-        [1, TABLE],
-        [3, chain],
-      ],
-    ],
-    [
-      DELSET,
-      0,
-      [
-        [1, TABLE],
-        [2, set],
-      ],
-    ],
-  ])
-  return { own, table: batch([[DELTABLE, NONREC, [[1, TABLE]]]]) }
+/** Which of the switch's chains are there: whoever loads a firewall anew may have flushed all tables. */
+export function present(instance: string): { translating: boolean; hushing: boolean } {
+  const { translating, hushing } = names(instance)
+  return { translating: isThere(translating), hushing: isThere(hushing) }
 }
 
-/** Removes what `masquerade` made; that it is gone already is no error, and neither is a kernel without nf_tables. */
-export function remove(instance: string): void {
-  const { own, table } = removal(instance)
-  for (const datagram of [own, table]) {
+/** What removes each of the switch's chains, and at last the table if nothing is left in it. */
+export function removals(instance: string): Record<'translating' | 'hushing' | 'table', Buffer> {
+  const { translating, hushing, links } = names(instance)
+  return {
+    translating: batch([
+      [DELCHAIN, 0, fields({ 1: TABLE, 3: translating })],
+      [DELSET, 0, fields({ 1: TABLE, 2: links })],
+    ]),
+    hushing: batch([[DELCHAIN, 0, fields({ 1: TABLE, 3: hushing })]]),
+    table: batch([[DELTABLE, NONREC, fields({ 1: TABLE })]]),
+  }
+}
+
+/** Removes what `masquerade` or `hush` made; that it is gone already is no error, and neither is a kernel without nf_tables. */
+export function remove(instance: string, what: ('translating' | 'hushing')[]): void {
+  const all = removals(instance)
+  for (const each of [...what, 'table'] as const) {
     try {
-      native.netlinkRequest('', NETFILTER, datagram, `table ${TABLE}`)
+      native.netlinkRequest('', NETFILTER, all[each], `table ${TABLE}`)
     } catch (error) {
       // EBUSY: another switch has a chain in the table.
       if (!['ENOENT', 'EBUSY', 'EOPNOTSUPP', 'EPROTONOSUPPORT'].includes((error as { code: string }).code))

@@ -33,8 +33,10 @@ export class HostSide {
   private readonly warn: (text: string) => void
   private links: HostLink[] = []
   private readonly routes = new Map<string, { ifname: string; route: route.Route }>()
-  /** what the chain translates, as text; '' where there is no chain */
-  private translated = ''
+  /** cards whose MAC guests share */
+  private cards: string[] = []
+  /** what the chains say, as text; '' where there is none */
+  private readonly laid = new Map<'translating' | 'hushing', string>()
   private complaint = ''
   private timer: NodeJS.Timeout | null = null
 
@@ -48,34 +50,38 @@ export class HostSide {
   /** Takes back what a killed switch of the same instance left. Call before `set`. */
   repair(): void {
     this.forwarding.repair()
-    nftables.remove(this.instance)
+    nftables.remove(this.instance, ['translating', 'hushing'])
   }
 
-  /** Makes the host what exactly these links need; throws a NativeError and leaves it as it was. */
-  set(links: HostLink[]): void {
-    const before = this.links
+  /** Makes the host what exactly these links and cards with shared MACs need; throws a NativeError and leaves it as it was. */
+  set(links: HostLink[], cards: string[] = []): void {
+    const before = { links: this.links, cards: this.cards }
     try {
-      this.apply(links)
+      this.apply(links, cards)
     } catch (error) {
-      this.retreat(before)
+      this.retreat(before.links, before.cards)
       throw error
     }
-    if (links.length > 0) this.timer ??= setInterval(() => this.refresh(), REFRESH_MS).unref()
+    if (links.length + cards.length > 0) this.timer ??= setInterval(() => this.refresh(), REFRESH_MS).unref()
     else this.rest()
   }
 
   /** Back to what was there before a change that failed; what fails here too is told, the first error counts. */
-  private retreat(before: HostLink[]): void {
+  private retreat(links: HostLink[], cards: string[]): void {
     try {
-      this.apply(before)
+      this.apply(links, cards)
     } catch (error) {
       this.warn((error as Error).message)
     }
   }
 
-  private apply(links: HostLink[]): void {
+  private apply(links: HostLink[], cards: string[]): void {
     this.links = links
-    this.translate(links)
+    this.cards = cards
+    const isIdle = links.length + cards.length + this.laid.size === 0
+    const present = isIdle ? { translating: false, hushing: false } : nftables.present(this.instance)
+    this.translate(links, present.translating)
+    this.hush(cards, present.hushing)
     this.lead(links)
     const through = links.length > 0 ? route.egresses() : []
     const again = this.forwarding.set(
@@ -89,7 +95,7 @@ export class HostSide {
   }
 
   /** The chain of sources to translate. */
-  private translate(links: HostLink[]): void {
+  private translate(links: HostLink[], isThere: boolean): void {
     const ranges = links
       .flatMap(({ sources }) => sources)
       .map(({ address, prefix }) => {
@@ -97,28 +103,30 @@ export class HostSide {
         const first = address & mask
         return { first, end: ((first >>> 0) + 2 ** (32 - prefix)) | 0 }
       })
-    const text = JSON.stringify(ranges)
-    if (ranges.length > 0 && text === this.translated && nftables.exists(this.instance)) return
-    if (ranges.length > 0) {
-      this.watch()
-      nftables.masquerade(this.instance, ranges)
-      this.translated = text
-    } else if (this.translated !== '') {
-      nftables.remove(this.instance)
-      this.forget()
-      this.translated = ''
+    const wanted = ranges.length > 0 ? JSON.stringify(ranges) : ''
+    this.lay('translating', wanted, isThere, () => nftables.masquerade(this.instance, ranges))
+  }
+
+  /** The chain that keeps the host from bouncing what is for guests with its own MAC. */
+  private hush(cards: string[], isThere: boolean): void {
+    const wanted = cards.length > 0 ? JSON.stringify(cards) : ''
+    this.lay('hushing', wanted, isThere, () => nftables.hush(this.instance, cards))
+  }
+
+  /** Makes a chain what is wanted, '' for none, unless it is that already. */
+  private lay(what: 'translating' | 'hushing', wanted: string, isThere: boolean, make: () => void): void {
+    const laid = this.laid.get(what) ?? ''
+    if (wanted === laid && (wanted === '' || isThere)) return
+    if (wanted !== '') {
+      const removals = nftables.removals(this.instance)
+      native.reaperWatch('request', what, removals[what], NETFILTER)
+      native.reaperWatch('request', 'table', removals.table, NETFILTER)
+      make()
+    } else {
+      nftables.remove(this.instance, [what])
+      native.reaperForget('request', what)
     }
-  }
-
-  private watch(): void {
-    const { own, table } = nftables.removal(this.instance)
-    native.reaperWatch('request', 'chain', own, NETFILTER)
-    native.reaperWatch('request', 'table', table, NETFILTER)
-  }
-
-  private forget(): void {
-    native.reaperForget('request', 'chain')
-    native.reaperForget('request', 'table')
+    this.laid.set(what, wanted)
   }
 
   /** The host's routes into routed networks. */
@@ -147,7 +155,7 @@ export class HostSide {
   /** Looks at the host again. */
   private refresh(): void {
     try {
-      this.apply(this.links)
+      this.apply(this.links, this.cards)
       this.complaint = ''
     } catch (error) {
       const { message } = error as NativeError
@@ -165,7 +173,7 @@ export class HostSide {
   close(): void {
     this.rest()
     try {
-      this.apply([])
+      this.apply([], [])
     } catch (error) {
       this.warn(`the host's side of the uplink was not put back: ${(error as Error).message}`)
     }

@@ -63,7 +63,7 @@ class Lan {
 const tap = (guest: Namespace) => ({ network: 'lan', type: 'tap', netns: guest.name, ifname: 'eth0' })
 const reaches = async (from: Namespace, to: string) =>
   (await from.attempt(['ping', '-c', '2', '-i', '0.2', '-W', '2', to])).status === 0
-suite('bridged', ['busybox', 'dnsmasq', 'tcpdump'], () => {
+suite('bridged', ['busybox', 'dnsmasq', 'tcpdump', 'nft', 'sysctl'], () => {
   let lan: Lan
   let a: Namespace
   let b: Namespace
@@ -160,6 +160,23 @@ suite('bridged', ['busybox', 'dnsmasq', 'tcpdump'], () => {
     await exchange(lan.router, one)
     expect([await reaches(lan.host, ROUTER), await reaches(lan.router, HOST)]).toEqual([true, true])
     expect(await air.stop()).not.toMatch(/\b(ARP|IP|IP6)\b/)
+  })
+
+  it('macTranslation on a host that forwards: it sends no guest’s packet back, and its own still arrive', async () => {
+    await start({ nic: { ...plain, macTranslation: true } })
+    await lan.host.exec(['sysctl', '-qw', 'net.ipv4.ip_forward=1'])
+    const one = await lan.lease(a)
+    expect(await reaches(lan.router, one)).toBe(true)
+    const echoes = await Tcpdump.start(lan.router, 'eth0', `inbound and icmp and src ${HOST}`)
+    const requests = await Tcpdump.start(lan.router, 'eth0', `inbound and arp and arp[14:4] = 0xc0a83202`)
+    await exchange(a, ROUTER)
+    // Longer than the three seconds in which a kernel asks for a neighbour before it says that there is none.
+    await lan.router.attempt(['ping', '-c', '18', '-i', '0.2', '-W', '1', one])
+    expect(await echoes.stop()).not.toMatch(/redirect|unreachable/)
+    expect(await requests.stop()).not.toContain(`who-has ${one}`)
+    expect(await reaches(lan.router, HOST)).toBe(true)
+    await daemon.stop()
+    expect(await lan.host.exec(['nft', 'list', 'ruleset'])).toBe('')
   })
 
   it('a card that is not there: told at the start, refused later, with the names it could mean', async () => {
