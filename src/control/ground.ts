@@ -18,6 +18,8 @@ import type { Seat } from './link.ts'
 import type { Leased } from './outlet.ts'
 import { hostAccess, openings, Reservations, redirects } from './publish.ts'
 import { Refusal } from './refusal.ts'
+import * as room from './room.ts'
+import { Chamber } from './room.ts'
 import { chooseLink, endsOf } from './uplink.ts'
 import { cardAddress, sites, uplinkIfname, uplinkMac, uplinkName, wantsLink, written } from './wiring.ts'
 
@@ -59,6 +61,8 @@ export class Ground {
   host: number[] = []
   /** addresses leased to a MAC of a network */
   held: (network: string, mac: string) => number[] = () => []
+  /** where name servers listen, null until one does */
+  private chamber: Chamber | null = null
   readonly reservations = new Reservations()
   private readonly links = new Map<string, Cidr>()
 
@@ -71,6 +75,16 @@ export class Ground {
       neighboursAt: arena.allocate('neighbours', neighbour.lengthOf(NEIGHBOURS)).at,
       neighbourCapacity: NEIGHBOURS,
     }
+  }
+
+  /** The private namespace of services, made when it is first needed. */
+  room(): Chamber {
+    this.chamber ??= new Chamber()
+    return this.chamber
+  }
+
+  close(): void {
+    this.chamber?.close()
   }
 
   /** The link of a network whose uplink is the host's stack, null for others. */
@@ -102,6 +116,7 @@ export class Ground {
   survey({ networks, conntrack }: Configuration): void {
     this.timeouts = timeout.timeouts(conntrack.timeouts)
     this.seats.clear()
+    if (this.chamber !== null) this.seats.set(room.NAME, room.seat)
     for (const each of networks.values()) {
       if (sites(each).length < 2) continue
       const name = uplinkName(each.name)
@@ -133,9 +148,13 @@ export class Ground {
       const name = uplinkName(each.name)
       const [guests, uplink, seat] = [nets.get(each.name), nets.get(name), this.seats.get(name)]
       const gateway = ipv4(each.gateway ?? '')
-      if (guests === undefined || uplink === undefined || seat === undefined || gateway === null) return []
+      if (guests === undefined || gateway === null) return []
+      const port = room.isServed(each) ? (this.chamber?.port(each.name) ?? null) : null
+      const names = port === null ? [] : [room.redirect(guests.index, gateway, port)]
+      if (uplink === undefined || seat === undefined) return names
       const isHost = each.uplink.kind === 'host'
       return [
+        ...names,
         ...redirects(each, seat, uplink.index, isHost ? this.reservations : null),
         ...(isHost && each.hostAccess ? hostAccess(guests.index, gateway, seat.router) : []),
       ]

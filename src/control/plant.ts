@@ -23,9 +23,10 @@ import {
   type Spec,
 } from './member.ts'
 import { Refusal } from './refusal.ts'
+import * as room from './room.ts'
 import { Totaliser } from './rows.ts'
 import { Statics } from './statics.ts'
-import { hiddenSpecs, sites } from './wiring.ts'
+import { hiddenSpecs, type Site, sites } from './wiring.ts'
 
 /** Whether the namespace of a port is there, or its card; what is missing may come later. */
 function isThere(spec: Spec): boolean {
@@ -37,6 +38,11 @@ export interface Difference {
   wanted: Map<string, Spec>
   fresh: Spec[]
   removed: Member[]
+}
+
+/** Every network as the workers have it, hidden ones included. */
+export function allSites({ networks }: Configuration): Site[] {
+  return [...[...networks.values()].flatMap(sites), ...room.site(networks.values())]
 }
 
 export class Plant {
@@ -78,6 +84,8 @@ export class Plant {
       const link = this.ground.link(network.name)
       for (const spec of hiddenSpecs(network, link)) wanted.set(spec.name, spec)
     }
+    if (room.site(next.networks.values()).length > 0)
+      for (const spec of this.ground.room().specs()) wanted.set(spec.name, spec)
     for (const port of next.ports.values()) {
       if (wanted.has(port.name)) {
         const why = "the host's interface of a network has that name"
@@ -115,7 +123,7 @@ export class Plant {
 
   /** Adds tables of new networks; those that stay keep theirs unless the capacity changed. */
   layNetworks(next: Configuration): void {
-    for (const site of [...next.networks.values()].flatMap(sites)) {
+    for (const site of allSites(next)) {
       const { name, role, configuration, macCapacity } = site
       const present = this.nets.get(name)
       const isGateway = role !== GUESTS || hasLink(configuration)

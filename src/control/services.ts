@@ -62,14 +62,26 @@ export class Services {
       let desk = this.desks.get(network.name)
       if (desk?.incarnation !== local.incarnation) {
         desk?.close()
-        desk = new Desk(local, this.ends, this.log)
+        desk = new Desk(network, local, this.ends, this.log)
         this.desks.set(network.name, desk)
       }
-      desk.update(network, next.ports.values(), this.leases)
+      desk.update(network, [...next.ports.values()], this.leases)
     }
     for (const name of before) this.end(name, next.networks.has(name))
     this.lead(next)
     this.release(next)
+  }
+
+  /** Lets name servers hear TCP: in the room, or in host-only mode on the host's own address. */
+  answer(): void {
+    for (const [name, desk] of this.desks) {
+      if (!desk.isDeaf) continue
+      try {
+        desk.listen(this.plant.ground)
+      } catch (error) {
+        this.log.warn({ network: name }, `DNS answers over UDP only: ${(error as Error).message}`)
+      }
+    }
   }
 
   /** A DHCP client for every uplink whose card has no written address. */

@@ -70,7 +70,8 @@ export function sites(configuration: NetworkConfiguration): Site[] {
   return [own, { name: uplinkName(name), role, configuration, macCapacity: isHost ? LINK_MACS : LAN_MACS }]
 }
 
-function plain(name: string, network: string, configuration: NetworkConfiguration): Spec {
+/** A hidden port with every setting at rest: the gateway's own until it is said otherwise. */
+export function plain(name: string, network: string, configuration: NetworkConfiguration): Spec {
   return {
     name,
     network,

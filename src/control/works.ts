@@ -10,12 +10,11 @@ import type { Configuration } from './configuration.ts'
 import type { Crew } from './crew.ts'
 import { Ends } from './end.ts'
 import { type Member, placeOf } from './member.ts'
-import type { Plant } from './plant.ts'
+import { allSites, type Plant } from './plant.ts'
 import { PROTOCOLS, stale } from './publish.ts'
 import { Services } from './services.ts'
 import type { Log } from './switch.ts'
-import { explain } from './uplink.ts'
-import { sites } from './wiring.ts'
+import { explain, sharedCards } from './uplink.ts'
 
 /** Flows by their original direction; what is not named, or 0, matches any. */
 export interface Which {
@@ -82,6 +81,7 @@ export class Works {
       this.services.update(next)
       for (const spec of fresh)
         if (spec.type !== 'local') opened.push(plant.admit(spec, this.services.address(spec)))
+      this.services.answer()
       this.open(next)
     } catch (error) {
       await this.revert(before, opened, closed)
@@ -90,7 +90,7 @@ export class Works {
     for (const { spec, state, reason } of opened)
       if (state === 'waiting') this.log.warn({ port: spec.name }, `${reason}: the port waits for it`)
     for (const [name, spec] of wanted) plant.adjust(plant.members.get(name)!, spec)
-    const names = new Set([...next.networks.values()].flatMap(sites).map(({ name }) => name))
+    const names = new Set(allSites(next).map(({ name }) => name))
     for (const name of [...plant.nets.keys()]) if (!names.has(name)) plant.nets.delete(name)
     const led = plant.ground.redirects
     plant.ground.survey(next)
@@ -117,7 +117,7 @@ export class Works {
   /** Has the host forward and translate for the links into its stack, and opens what is published there. */
   private open(next: Configuration): void {
     try {
-      this.host.set(this.plant.ground.hostLinks(next))
+      this.host.set(this.plant.ground.hostLinks(next), sharedCards(next))
     } catch (error) {
       throw explain(error as Error)
     }
@@ -203,6 +203,7 @@ export class Works {
     this.host.close()
     for (const member of this.plant.members.values()) this.plant.shut(member)
     this.plant.members.clear()
+    this.plant.ground.close()
     this.plant.arena.close()
   }
 
