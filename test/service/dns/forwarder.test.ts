@@ -1,97 +1,13 @@
 /** The forwarder between real clients (dig) and a real server (dnsmasq), on loopback. */
 import { spawn } from 'node:child_process'
 import * as dgram from 'node:dgram'
-import { writeFileSync } from 'node:fs'
 import * as net from 'node:net'
-import { join } from 'node:path'
 import packet from 'dns-packet'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { native } from '../../../src/memory/native.ts'
-import { Forwarder, type Settings } from '../../../src/service/dns/forwarder.ts'
-import { parse, Resolvers } from '../../../src/service/dns/server.ts'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { cleanup, defer } from '../../lab/cleanup.ts'
-import { must, says } from '../../lab/command.ts'
-import { folder } from '../../lab/folder.ts'
+import { says } from '../../lab/command.ts'
 import { suite } from '../../lab/peer.ts'
-
-const GATEWAY = 0x0a000202
-const guests: Record<string, number> = { web: 0x0a00020f }
-
-const settings = (over: Partial<Settings> = {}): Settings => ({
-  domain: 'lab.internal',
-  address: GATEWAY,
-  subnet: { address: 0x0a000200, prefix: 24 },
-  forward: [],
-  names: new Map([
-    ['db', '10.0.2.20'],
-    ['alias.example', '10.0.2.20'],
-  ]),
-  ...over,
-})
-
-const directory = {
-  address: (hostname: string) => guests[hostname] ?? null,
-  hostname: (address: number) => Object.keys(guests).find((name) => guests[name] === address) ?? null,
-}
-
-/** A forwarder that listens on loopback, UDP and TCP on one port. */
-class Front {
-  readonly forwarder: Forwarder
-  readonly port: number
-
-  private constructor(forwarder: Forwarder, port: number) {
-    this.forwarder = forwarder
-    this.port = port
-  }
-
-  static async start(over: Partial<Settings> = {}): Promise<Front> {
-    const forwarder = new Forwarder(settings(over), directory)
-    const socket = dgram.createSocket('udp4')
-    await new Promise<void>((bound) => socket.bind(0, '127.0.0.1', bound))
-    const { port } = socket.address()
-    socket.on('message', async (payload, peer) => {
-      const reply = await forwarder.datagram(payload, 1472, 1)
-      if (reply) socket.send(reply, peer.port, peer.address)
-    })
-    forwarder.listen(native.socketOpen({ netns: '', protocol: 'tcp', address: '127.0.0.1', port }))
-    defer(() => {
-      socket.close()
-      forwarder.close()
-    })
-    return new Front(forwarder, port)
-  }
-
-  dig(...words: string[]): Promise<string> {
-    return must(['dig', '@127.0.0.1', '-p', `${this.port}`, '+tries=1', '+time=8', ...words])
-  }
-
-  async short(...words: string[]): Promise<string[]> {
-    return (await this.dig('+short', ...words)).split('\n').filter(Boolean)
-  }
-}
-
-/** A UDP server that answers as `act` says; returns its place as it is written in the configuration. */
-async function server(
-  act: (query: packet.DecodedPacket, send: (reply: Buffer) => void, port: number) => void,
-): Promise<string> {
-  const socket = dgram.createSocket('udp4')
-  await new Promise<void>((bound) => socket.bind(0, '127.0.0.1', bound))
-  socket.on('message', (bytes, peer) =>
-    act(packet.decode(bytes), (reply) => socket.send(reply, peer.port, peer.address), peer.port),
-  )
-  defer(() => socket.close())
-  return `127.0.0.1:${socket.address().port}`
-}
-
-const yes = (query: packet.DecodedPacket, data = '192.0.2.9', over: packet.Packet = {}) =>
-  packet.encode({
-    type: 'response',
-    id: query.id!,
-    flags: packet.RECURSION_AVAILABLE,
-    questions: query.questions!,
-    answers: [{ type: 'A', name: query.questions![0].name, ttl: 60, data }],
-    ...over,
-  })
+import { Front, guests, server, settings, yes } from './front.ts'
 
 /** A port of loopback where nobody listens. */
 const NOBODY = '127.0.0.1:9'
@@ -290,33 +206,5 @@ suite('DNS forwarder', ['dig', 'dnsmasq'], () => {
     broken.end(Buffer.from([0, 3, 1, 2, 3]))
     await new Promise((resolve) => broken.on('close', resolve).resume())
     expect(await front.short('+tcp', 'web')).toEqual(['10.0.2.15'])
-  })
-})
-
-describe('servers', () => {
-  afterAll(cleanup)
-
-  it.each([
-    ['192.0.2.1', { address: '192.0.2.1', port: 53 }],
-    ['192.0.2.1:5353', { address: '192.0.2.1', port: 5353 }],
-    ['2001:db8::1', { address: '2001:db8::1', port: 53 }],
-    ['[2001:db8::1]:5353', { address: '2001:db8::1', port: 5353 }],
-    ['fe80::1%lo', { address: 'fe80::1%lo', port: 53 }],
-    ['system', null],
-    ['192.0.2.256', null],
-    ['', null],
-  ])('%s', (text, expected) => {
-    expect(parse(text)).toEqual(expected)
-  })
-
-  it('are read again when the file changes', () => {
-    const path = join(folder('resolv'), 'resolv.conf')
-    const resolvers = new Resolvers(path)
-    expect(resolvers.list(0)).toEqual([])
-    writeFileSync(path, '# old\nnameserver 192.0.2.1\nsearch example\nnameserver\t192.0.2.2 # two\n')
-    expect(resolvers.list(500)).toEqual([])
-    expect(resolvers.list(1000).map(({ address }) => address)).toEqual(['192.0.2.1', '192.0.2.2'])
-    writeFileSync(path, 'nameserver 192.0.2.33\n')
-    expect(resolvers.list(2000).map(({ address }) => address)).toEqual(['192.0.2.33'])
   })
 })
