@@ -29,8 +29,9 @@ export const MAPPING = 1
 export const PERMISSION = 2
 export const PAIR = 3
 
-const HEADER = 16
-const HIGH = 0
+/** words before the first record, and where their number stands that were ever used */
+export const HEADER = 16
+export const HIGH = 0
 const COUNT = 1
 const EMPTY = 0
 const REMOVED = -1
