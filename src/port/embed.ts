@@ -8,12 +8,13 @@ export class MemoryPort {
   onframes: (() => void) | null = null
   /** of a local port: index of the port by which the frame received last came into the switch; else -1 */
   ingress = -1
+  /** bytes of the longest frame that can be sent */
+  readonly lengthMax: number
   private readonly u8: Uint8Array
   private readonly i32: Int32Array
   private readonly tx: Way
   private readonly rx: Way
   private readonly wake: () => void
-  private readonly lengthMax: number
   private readonly isLocal: boolean
 
   /** `wake` is called after frames were sent; both ends agree on the shape. */

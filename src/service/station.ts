@@ -106,11 +106,11 @@ export class Station {
     else this.services.set(udpPort, service)
   }
 
-  /** Sends a datagram with full checksums; false if it is longer than the MTU allows or too many wait already. */
+  /** Sends a datagram with full checksums; false if it is longer than the MTU and the port allow or too many wait already. */
   send(datagram: Datagram): boolean {
     const { payload } = datagram
     const length = HEADERS - IPV4_AT + payload.length
-    if (length > this.seat.mtu) return false
+    if (length > this.seat.mtu || IPV4_AT + length > this.port.lengthMax) return false
     const frame = new Uint8Array(IPV4_AT + length)
     const view = new DataView(frame.buffer)
     this.address(view, datagram.high, datagram.low, ethernet.TYPE_IPV4)
