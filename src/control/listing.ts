@@ -7,7 +7,7 @@ import * as mac from '../wire/mac.ts'
 import { broadcastOf, cidr, ipv4, ipv4Text, networkOf } from './address.ts'
 import type { Net } from './compile.ts'
 import type { NetworkConfiguration } from './configuration.ts'
-import { type Member, mtuOf } from './member.ts'
+import { type Member, mtuOf, type Spec } from './member.ts'
 import type { Plant } from './plant.ts'
 import { publishText, rangeText } from './quantity.ts'
 import type { MacRow, NetworkRow, PortRow, PublishRow, UplinkRow } from './rows.ts'
@@ -74,12 +74,20 @@ function uplink(plant: Plant, configuration: NetworkConfiguration): UplinkRow | 
   return { type: way.kind, ifname, address, router: text(seat?.router) }
 }
 
-export function ports(plant: Plant): PortRow[] {
-  const members = [...plant.members.values()].filter(({ spec }) => !spec.hidden)
+/** The user's network that a port belongs to. */
+function siteOf({ hidden, name, network, type }: Spec): string {
+  return hidden && type !== 'local' && name === network ? network.replace(/-uplink$/, '') : network
+}
+
+/** Ports, and with `all` those of gateways too: `<network>`, which stands for it inside, and `<network>-uplink`. */
+export function ports(plant: Plant, all = false): PortRow[] {
+  const isShown = ({ hidden, name }: Spec) => !hidden || (all && /^[\w.-]+$/.test(name))
+  const members = [...plant.members.values()].filter(({ spec }) => isShown(spec))
   return members.map((member) => {
     const { spec, index } = member
     const offloads = OFFLOAD_NAMES.filter((_, bit) => ((member.device?.offloads ?? 0) >> bit) & 1)
-    const { name, network, type, ifname, netns, mac, queues, isolated, guard, origin } = spec
+    const network = siteOf(spec)
+    const { name, type, ifname, netns, mac, queues, isolated, guard, origin } = spec
     const { address } = member
     const settings = { name, network, type, ifname, netns, mac, address, queues, isolated, guard, origin }
     return { ...settings, mtu: mtuOf(spec), ...look(member), offloads, ...plant.totals.port(index) }

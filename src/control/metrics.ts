@@ -4,6 +4,7 @@
  */
 import type { Metric, Registry } from 'prom-client'
 import { BURST_BOUNDS } from '../memory/counters.ts'
+import type { PoolUse } from './binding.ts'
 import type { FlowTally } from './flows.ts'
 import type { PoolRow } from './lease.ts'
 import type { NetworkRow, PortRow, WorkerRow } from './rows.ts'
@@ -19,6 +20,7 @@ interface Rows {
   workers: WorkerRow[]
   pools: PoolRow[]
   flows: { rows: FlowTally[]; capacity: number; created: number }
+  endpoints: PoolUse[]
 }
 
 interface Value {
@@ -150,6 +152,19 @@ const families: Family[] = [
     type: 'counter',
     values: ({ flows }) => [{ labels: {}, value: flows.created }],
   },
+  {
+    name: 'bridgeport_nat_ports_in_use',
+    help: 'Ports and ICMP identifiers of the uplink that translations hold.',
+    type: 'gauge',
+    values: ({ endpoints }) => endpoints.map(({ network, used }) => ({ labels: { network }, value: used })),
+  },
+  {
+    name: 'bridgeport_nat_ports_capacity',
+    help: 'Ports and ICMP identifiers of the uplink that there are for translations.',
+    type: 'gauge',
+    values: ({ endpoints }) =>
+      endpoints.map(({ network, capacity }) => ({ labels: { network }, value: capacity })),
+  },
   perPool('bridgeport_dhcp_leases', 'Addresses leased by DHCP.', (row) => row.leases),
   perPool('bridgeport_dhcp_capacity', 'Addresses that can be leased by DHCP.', (row) => row.capacity),
   {
@@ -181,6 +196,7 @@ export class Metrics {
     workers: [],
     pools: [],
     flows: { rows: [], capacity: 0, created: 0 },
+    endpoints: [],
   }
   private readonly fabric: Switch
 
@@ -213,10 +229,11 @@ export class Metrics {
     const { fabric } = this
     this.rows = {
       networks: fabric.networks(),
-      ports: fabric.ports(),
+      ports: fabric.ports(true),
       workers: fabric.workers(),
       pools: fabric.pools(),
       flows: fabric.flowTally(),
+      endpoints: fabric.endpoints(),
     }
     return this.registry.metrics()
   }

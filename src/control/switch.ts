@@ -7,6 +7,8 @@ import * as device from '../port/device.ts'
 import type { MemoryPort } from '../port/embed.ts'
 import * as reaper from '../port/reaper.ts'
 import { HostSide } from '../port/uplink.ts'
+import type { PoolUse } from './binding.ts'
+import * as binding from './binding.ts'
 import type { Configuration } from './configuration.ts'
 import { Crew, framesPerWorker } from './crew.ts'
 import type { FlowQuery, FlowRow, FlowTally } from './flows.ts'
@@ -61,7 +63,7 @@ export class Switch extends EventEmitter<Events> {
     crew.on('lost', (lost) => void this.inTurn(() => this.lose(lost.incarnation)))
     crew.on('frames', (index) => works.ends.tell(index))
     works.services.onseat = () => void this.inTurn(() => works.reseat())
-    this.looker = setInterval(() => void this.inTurn(() => works.look()), LOOK_MS).unref()
+    this.looker = setInterval(() => void this.inTurn(() => this.look()), LOOK_MS).unref()
   }
 
   /** Starts a switch; throws a Refusal and leaves nothing behind if the configuration cannot be carried out. */
@@ -133,6 +135,11 @@ export class Switch extends EventEmitter<Events> {
     }
   }
 
+  private async look(): Promise<void> {
+    await this.works.look()
+    this.watch()
+  }
+
   private async resume(): Promise<void> {
     await this.works.resume()
     this.watch()
@@ -159,8 +166,9 @@ export class Switch extends EventEmitter<Events> {
     return listing.networks(this.plant)
   }
 
-  ports(): PortRow[] {
-    return listing.ports(this.plant)
+  /** Ports; with `all` those of gateways too, which listings leave out and metrics do not. */
+  ports(all = false): PortRow[] {
+    return listing.ports(this.plant, all)
   }
 
   macs(): MacRow[] {
@@ -184,6 +192,11 @@ export class Switch extends EventEmitter<Events> {
   flowTally(): { rows: FlowTally[]; capacity: number; created: number } {
     const source = flows.source(this.plant)
     return { rows: flows.tally(source), capacity: source.capacity, created: flows.created(source) }
+  }
+
+  /** Endpoints of translations in numbers. */
+  endpoints(): PoolUse[] {
+    return binding.uses(this.plant)
   }
 
   /** Forgets connections that match; returns how many. */

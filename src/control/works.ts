@@ -189,8 +189,22 @@ export class Works {
     await this.swap()
   }
 
-  /** Reads the host's addresses again if a network may not reach them. */
+  /** Opens cards again that have another MAC or MTU by now. */
+  private async renew(): Promise<void> {
+    for (const member of this.plant.members.values()) {
+      const { spec, device: held } = member
+      if (held === null || !device.isOther(held)) continue
+      this.plant.suspend(member)
+      await this.swap()
+      device.close(held)
+      this.log.info({ port: spec.name }, `card ${spec.ifname} has another MAC or MTU: it is opened again`)
+      await this.resume()
+    }
+  }
+
+  /** Looks at cards, and at the host's addresses if a network may not reach them. */
   async look(): Promise<void> {
+    await this.renew()
     const networks = [...(this.configuration?.networks.values() ?? [])]
     const isClosed = networks.some(({ uplink, hostAccess }) => uplink.kind === 'host' && !hostAccess)
     if (isClosed && this.plant.ground.look()) await this.swap()
