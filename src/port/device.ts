@@ -188,6 +188,13 @@ export function link(device: Device): Link | null {
   }
 }
 
+/** True if a card has another MAC or MTU than when it was opened: Wi-Fi may choose a new MAC for every network that it joins. */
+export function isOther({ card, spec, ifindex }: Device): boolean {
+  const found = card === null ? null : native.linkGet(spec.netns, spec.ifname)
+  if (card === null || found?.ifindex !== ifindex) return false
+  return found.mac !== card.mac || found.mtu !== card.mtu
+}
+
 /** True if the namespace file is there. */
 export function exists(netns: string): boolean {
   return netns === '' || native.namespaceExists(netns)

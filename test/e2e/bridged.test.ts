@@ -179,6 +179,18 @@ suite('bridged', ['busybox', 'dnsmasq', 'tcpdump', 'nft', 'sysctl'], () => {
     expect(await lan.host.exec(['nft', 'list', 'ruleset'])).toBe('')
   })
 
+  it('a card that gets another MAC: the guests behind it have that one from then on', async () => {
+    await start({ nic: { ...plain, macTranslation: true } })
+    const one = await lan.lease(a)
+    const other = '02:00:00:00:50:99'
+    await lan.host.exec(['ip', 'link', 'set', 'eth1', 'address', other])
+    await eventually('the guest on the LAN', async () => {
+      const isReached = await reaches(lan.router, one)
+      return isReached && (await lan.neighbour(one)) === other
+    })
+    expect(daemon.output).toContain('card eth1 has another MAC or MTU: it is opened again')
+  })
+
   it('a card that is not there: told at the start, refused later, with the names it could mean', async () => {
     lan = new Lan()
     a = new Namespace('a')
