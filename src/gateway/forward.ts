@@ -1,8 +1,8 @@
 // Hot: the packets of flows that are under way, in straight loops over a burst. Cost: see npm run bench.
 /**
  * Most packets belong to a flow whose translation, next hop and state need nothing but a look: they are rewritten here, in place. First all
- * headers of the burst are checked and hashed, then all index places are read, then all flows are compared, then the packets are
- * rewritten: in tables larger than the cache the misses of one loop overlap. Whatever is not ordinary keeps its verdict, and
+ * headers of the burst are checked and hashed, then index and flows are touched, then the packets are rewritten: in tables larger than
+ * the cache the misses of one loop overlap. Whatever is not ordinary keeps its verdict, and
  * its position goes into `odd`: the slow path looks at it.
  *
  * Headers are read as the words that they are in memory, little-endian; an Ethernet header of 14 bytes begins two bytes before a word, and
@@ -17,7 +17,6 @@ import { packetLength } from '../pipeline/offload.ts'
 import {
   ASSURED,
   BYTES,
-  CONFIRMED,
   DEADLINE,
   DELTAS,
   DESTINATION,
@@ -50,6 +49,8 @@ const LEAST_UDP = 28
 const TCP_FLAGS = HEADERS + 13
 const TCP_STATE_FLAGS = 0x17
 const TCP_ACK = 0x10
+/** Flows are fewer than 2 ** 23: a number that V8 knows to be small needs no check when something is added to it. */
+const FLOWS = 0x7fffff
 /** parts of a burst's work column */
 const NEEDS_CSUM = 0x0100
 const GSO = 0xff
@@ -67,7 +68,7 @@ export class Forward {
   private readonly tcp: Tcp
   private readonly passage: Passage
   private readonly timeouts: Int32Array
-  /** candidates: position, hash, then index entry, then flow << 1 | direction */
+  /** candidates: position, hash, and flow << 1 | direction as the index has it */
   private readonly at = new Int32Array(BURST)
   private readonly hashes = new Int32Array(BURST)
   private readonly ids = new Int32Array(BURST)
@@ -87,7 +88,7 @@ export class Forward {
     this.odds = 0
     const count = this.select(burst, from, to, link.port.index)
     if (count > 0) {
-      this.compare(burst, count)
+      this.flows.ahead(this.hashes, this.ids, count)
       this.rewrite(burst, count, link.port.index, now)
     }
     return this.odds
@@ -108,7 +109,7 @@ export class Forward {
         continue
       }
       const start = at[i]
-      const head = (start + 14) >> 2
+      const head = ((start + 14) | 0) >>> 2
       const w0 = i32[head]
       const w1 = i32[head + 1]
       const w2 = i32[head + 2]
@@ -126,14 +127,14 @@ export class Forward {
         (w2 & 0xff) > 1 &&
         (sum & 0xffff) + (sum >>> 16) === 0xffff &&
         (protocol === UDP ? total >= LEAST_UDP : protocol === TCP && total >= LEAST_TCP) &&
-        total + 14 <= i32[block + i]
+        total + 14 <= i32[(block + i) | 0]
       if (!isPlain) {
         odd[odds++] = i
         continue
       }
-      const a = Math.imul(view.getInt32(start + 26) ^ Math.imul(protocol, seedD), seedA)
-      const b = Math.imul(view.getInt32(start + 30) ^ a ^ (a >>> 15), seedB)
-      const c = Math.imul(view.getInt32(start + 34) ^ b ^ (b >>> 15), seedC)
+      const a = Math.imul(view.getInt32((start + 26) | 0) ^ Math.imul(protocol, seedD), seedA)
+      const b = Math.imul(view.getInt32((start + 30) | 0) ^ a ^ (a >>> 15), seedB)
+      const c = Math.imul(view.getInt32((start + 34) | 0) ^ b ^ (b >>> 15), seedC)
       hashes[count] = Math.imul(c ^ (c >>> 15), seedD)
       positions[count++] = i
     }
@@ -141,33 +142,18 @@ export class Forward {
     return count
   }
 
-  /** Compares each with the flow that the index names at its first place, which is nearly always the one. */
-  private compare(burst: Burst, count: number): void {
-    const { view, hashes, ids, at: positions, flows } = this
-    const { at } = burst
-    const { words } = flows
-    flows.ahead(hashes, ids, count)
-    for (let j = 0; j < count; j++) {
-      const start = at[positions[j]]
-      const source = view.getInt32(start + 26)
-      const destination = view.getInt32(start + 30)
-      const ports = view.getInt32(start + 34)
-      const kind = view.getUint8(start + 23)
-      const id = ids[j]
-      const flow = (id >> 1) * WORDS
-      const key = flow + (id & 1) * REPLY
-      const isIt =
-        words[key + SOURCE] === source &&
-        words[key + DESTINATION] === destination &&
-        words[key + PORTS] === ports &&
-        (words[flow + STATUS] & (0xffff | CONFIRMED)) === (kind | CONFIRMED)
-      if (!isIt) ids[j] = flows.search(hashes[j], source, destination, ports, kind)
-    }
+  /** The flow of a packet that is not where the index named it first; 0, which is nobody's and never fast, if it has none. */
+  private search(hash: number, start: number): number {
+    const { view, flows } = this
+    const source = view.getInt32(start + 26)
+    const destination = view.getInt32(start + 30)
+    const id = flows.search(hash, source, destination, view.getInt32(start + 34), view.getUint8(start + 23))
+    return id < 0 ? 0 : id
   }
 
   /** Rewrites what is ordinary: the flow lives and is fast, came in where it should, and its next hop is known. */
   private rewrite(burst: Burst, count: number, local: number, now: number): void {
-    const { odd, ids, at: positions, view, i32, u16, passage } = this
+    const { odd, hashes, ids, at: positions, view, i32, u16, passage } = this
     const { words, f64 } = this.flows
     const { way } = passage
     const { at, work, verdict } = burst
@@ -177,10 +163,22 @@ export class Forward {
     let odds = this.odds
     for (let j = 0; j < count; j++) {
       const i = positions[j]
-      const id = ids[j]
-      const flow = (id >> 1) * WORDS
+      const start = at[i]
+      const head = ((start + 14) | 0) >>> 2
+      let id = ids[j]
+      let flow = ((id >> 1) & FLOWS) * WORDS
+      const key = flow + (id & 1) * REPLY
+      const isIt =
+        words[key + SOURCE] === view.getInt32((start + 26) | 0) &&
+        words[key + DESTINATION] === view.getInt32((start + 30) | 0) &&
+        words[key + PORTS] === view.getInt32((start + 34) | 0) &&
+        ((words[flow + STATUS] ^ (i32[head + 2] >>> 8)) & 0xff) === 0
+      if (!isIt) {
+        id = this.search(hashes[j], start)
+        flow = ((id >> 1) & FLOWS) * WORDS
+      }
       const direction = id & 1
-      const ways = id < 0 ? 0 : words[flow + NEIGHBOURS]
+      const ways = words[flow + NEIGHBOURS]
       const pair = direction === 0 ? ways : (ways << 16) | (ways >>> 16)
       if (pair !== way.pair || j === 0) passage.take(pair, now)
       const other = flow + REPLY - direction * REPLY
@@ -199,21 +197,19 @@ export class Forward {
         odd[odds++] = i
         continue
       }
-      if ((status & 0xff) !== UDP || work[i] !== 0 || i32[lengths + i] > way.lengthMax) {
+      if ((status & 0xff) !== UDP || work[i] !== 0 || i32[(lengths + i) | 0] > way.lengthMax) {
         if (!this.carry(burst, i, id, now)) odd[odds++] = i
         continue
       }
       words[flow + DEADLINE] = (status & ASSURED) === 0 ? once : stream
       words[flow + PACKETS + direction]++
-      const start = at[i]
-      const head = (start + 14) >> 2
-      f64[(flow >> 1) + BYTES + direction] += view.getUint16(start + 16)
+      f64[(flow >> 1) + BYTES + direction] += view.getUint16((start + 16) | 0)
       const deltas = direction === 0 ? words[flow + DELTAS] : ~words[flow + DELTAS]
       i32[head + 2] = hop(i32[head + 2], deltas >>> 16)
-      view.setInt32(start + 26, words[other + DESTINATION])
-      view.setInt32(start + 30, destination)
+      view.setInt32((start + 26) | 0, words[other + DESTINATION])
+      view.setInt32((start + 30) | 0, destination)
       const ports = words[other + PORTS]
-      view.setInt32(start + 34, (ports << 16) | (ports >>> 16))
+      view.setInt32((start + 34) | 0, (ports << 16) | (ports >>> 16))
       const tail = i32[head + 6]
       if (tail >>> 16 !== 0) i32[head + 6] = (tail & 0xffff) | (optional(tail >>> 16, deltas & 0xffff) << 16)
       u16[start >> 1] = way.mac0
@@ -234,12 +230,12 @@ export class Forward {
     const length = burst.length(i)
     const work = burst.work[i]
     const direction = id & 1
-    const flow = (id >> 1) * WORDS
+    const flow = ((id >> 1) & FLOWS) * WORDS
     if (length > way.lengthMax) {
       if (way.lengthMax < 0 || (work & GSO) === 0) return false
       if (packetLength(view, start, length) > way.lengthMax - 14) return false
     }
-    const total = view.getUint16(start + 16)
+    const total = view.getUint16((start + 16) | 0)
     const isTcp = (words[flow + STATUS] & 0xff) === TCP
     if (isTcp) {
       if ((view.getUint8(start + TCP_FLAGS) & TCP_STATE_FLAGS) !== TCP_ACK) return false
@@ -250,14 +246,14 @@ export class Forward {
     }
     words[flow + PACKETS + direction]++
     f64[(flow >> 1) + BYTES + direction] += total
-    const head = (start + 14) >> 2
+    const head = ((start + 14) | 0) >>> 2
     const other = flow + REPLY - direction * REPLY
     const deltas = direction === 0 ? words[flow + DELTAS] : ~words[flow + DELTAS]
     i32[head + 2] = hop(i32[head + 2], deltas >>> 16)
-    view.setInt32(start + 26, words[other + DESTINATION])
-    view.setInt32(start + 30, words[other + SOURCE])
+    view.setInt32((start + 26) | 0, words[other + DESTINATION])
+    view.setInt32((start + 30) | 0, words[other + SOURCE])
     const ports = words[other + PORTS]
-    view.setInt32(start + 34, (ports << 16) | (ports >>> 16))
+    view.setInt32((start + 34) | 0, (ports << 16) | (ports >>> 16))
     const at = isTcp ? (start + HEADERS + 16) >> 1 : (start + HEADERS + 6) >> 1
     if ((work & NEEDS_CSUM) !== 0) u16[at] = fold(u16[at] + (deltas >>> 16))
     else if (isTcp) u16[at] = ~fold((~u16[at] & 0xffff) + (deltas & 0xffff))
