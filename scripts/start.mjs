@@ -15,12 +15,14 @@ const program = join(root, 'bin/bridgeport.js')
 const roundTrips = 200
 const bulkBytes = 16 << 20
 
-/** A client for a process in the network: median round trip in microseconds, then MB/s of an echo. */
+/** A client for a process in the network: median round trip in microseconds, then MB/s of an echo; asked for a name first. */
 const client = `
-const [host, port, trips, bytes] = process.argv.slice(1)
+const [host, port, trips, bytes, name] = process.argv.slice(1)
+let named = null
 const socket = require('net').connect({ host, port, noDelay: true, allowHalfOpen: true })
 const times = []
 let begun, received = 0
+if (name) require('dns').promises.resolve4(name).then(([found]) => { named = found }, () => {})
 const ping = () => { begun = process.hrtime.bigint(); socket.write('x') }
 socket.on('connect', ping)
 socket.on('data', (chunk) => {
@@ -35,7 +37,7 @@ socket.on('data', (chunk) => {
 socket.on('end', () => {
   const seconds = Number(process.hrtime.bigint() - begun) / 1e9
   times.sort((a, b) => a - b)
-  console.log(JSON.stringify({ address: socket.localAddress, microseconds: times[trips >> 1], received, seconds }))
+  console.log(JSON.stringify({ address: socket.localAddress, microseconds: times[trips >> 1], received, seconds, named }))
 })
 socket.on('error', (error) => { console.error(error.message); process.exit(1) })
 `
@@ -75,18 +77,21 @@ function running() {
 }
 
 /** How to plug in what people have. */
-function guide(network) {
-  const name = network.name
-  const prefix = network.subnet ? ` --address ${example(network.subnet)}` : ''
+function guide({ name, subnet, dhcp, uplink }) {
+  const address = dhcp ? ' --address dhcp' : subnet ? ` --address ${example(subnet)}` : ''
+  const own = dhcp ? '               (it asks for its address by DHCP)\n' : ''
+  const published = uplink
+    ? `\nnpx bridgeport publish add tcp::8080-${example(subnet).split('/')[0]}:80 leads port 8080 of this host to a machine's port 80.`
+    : ''
   return `
 a QEMU guest   npx bridgeport port add vm1 --network ${name} --type qemu-tap --ifname vm1
                qemu-system-x86_64 … -netdev tap,id=net0,ifname=vm1,script=no,downscript=no -device virtio-net-pci,netdev=net0
-a container    podman run -d --name web --network none IMAGE
-               npx bridgeport port add web --network ${name} --type tap --ifname eth0${prefix} \\
+${own}a container    podman run -d --name web --network none IMAGE
+               npx bridgeport port add web --network ${name} --type tap --ifname eth0${address} \\
                  --netns pid:$(podman inspect -f '{{.State.Pid}}' web)
 a process      npx bridgeport run --network ${name} -- CMD
-
-npx bridgeport status, port ls, mac ls and doctor look at it; Ctrl-C or npx bridgeport down ends it.
+${published}
+npx bridgeport status, port ls, lease ls, conntrack ls and doctor look at it; Ctrl-C or npx bridgeport down ends it.
 `
 }
 
@@ -98,17 +103,26 @@ function example(subnet) {
   return `${parts.join('.')}/${prefix}`
 }
 
-/** A process in the network talks to an echo on the host's interface; prints what came back and how fast. */
+/** Where the host listens for a process of the network, and how the process calls it; null where it cannot be reached. */
+function meeting({ host, uplink, gateway }) {
+  const own = host?.address?.split('/')[0]
+  if (own) return { listen: own, call: own }
+  return uplink?.type === 'host' && uplink.router ? { listen: uplink.router, call: gateway } : null
+}
+
+/** A process in the network talks to an echo on the host; prints what came back and how fast. */
 async function proof(network) {
-  const host = network.host?.address?.split('/')[0]
-  if (!host) return
+  const place = meeting(network)
+  if (place === null) return
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     socket.on('error', () => socket.destroy())
     socket.pipe(socket)
   })
-  await new Promise((resolve, reject) => server.once('error', reject).listen(0, host, resolve))
+  await new Promise((resolve, reject) => server.once('error', reject).listen(0, place.listen, resolve))
   const { port } = server.address()
-  const what = [process.execPath, '-e', client, host, String(port), String(roundTrips), String(bulkBytes)]
+  const name = network.dns ? `gateway.${network.domain}` : ''
+  const told = [place.call, port, roundTrips, bulkBytes, name].map(String)
+  const what = [process.execPath, '-e', client, ...told]
   const args = [program, 'run', ...socketArguments(), '--network', network.name, '--', ...what]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   let text = ''
@@ -117,23 +131,46 @@ async function proof(network) {
   })
   const status = await new Promise((resolve) => child.on('close', resolve))
   server.close()
-  if (status !== 0) throw new Failure(`no traffic from a process to ${host}; see npx bridgeport doctor`)
-  const { address, microseconds, received, seconds } = JSON.parse(text)
+  if (status !== 0) throw new Failure(`no traffic from a process to ${place.call}; see npx bridgeport doctor`)
+  const { address, microseconds, received, seconds, named } = JSON.parse(text)
   const rate = ((2 * received * 8) / seconds / 1e9).toFixed(1)
   process.stdout.write(
-    `real traffic: a process at ${address} and the host at ${host} exchanged ${received >> 20} MiB both ways over TCP ` +
+    `real traffic: a process at ${address} and the host at ${place.call} exchanged ${received >> 20} MiB both ways over TCP ` +
       `(${rate} Gbit/s), round trip ${microseconds.toFixed(0)} µs\n`,
   )
+  if (name) process.stdout.write(`names: ${name} is ${named ?? 'not known: DNS does not answer'}\n`)
+}
+
+/** The host's interface to the outside: that of its default route (proc_net(5)), '' if it has none. */
+function egress() {
+  const lines = readFileSync('/proc/net/route', 'utf8').trim().split('\n').slice(1)
+  return (
+    lines
+      .map((line) => line.split('\t'))
+      .find(([, to, , , , , , mask]) => to === mask && mask === '00000000')?.[0] ?? ''
+  )
+}
+
+/** Where the network leads. */
+function outside({ uplink }) {
+  if (!uplink) return ''
+  if (uplink.type === 'nic')
+    return `outside: over ${uplink.ifname} as ${uplink.address ?? 'soon as it has an address'}\n`
+  const ifname = egress()
+  if (ifname === '') return 'outside: this host has no default route, so nothing beyond it is reached\n'
+  return `outside: over ${ifname} as this host; npx bridgeport doctor says if a firewall of the host is in the way\n`
 }
 
 async function show() {
   const networks = ask('network', 'ls')
-  for (const { name, mode, subnet } of networks)
-    process.stdout.write(`network ${name}: ${mode} ${subnet ?? ''}\n`)
-  const network = networks.find((row) => row.host?.address) ?? networks[0]
+  for (const { name, mode, subnet, gateway, dhcp } of networks) {
+    const served = dhcp ? `, gateway and DNS ${gateway}, DHCP ${dhcp}` : ''
+    process.stdout.write(`network ${name}: ${mode} ${subnet ?? ''}${served}\n`)
+  }
+  const network = networks.find((row) => meeting(row) !== null) ?? networks[0]
   if (!network) return
   await proof(network)
-  process.stdout.write(guide(network))
+  process.stdout.write(outside(network) + guide(network))
 }
 
 /** Starts the switch and waits for its end. */

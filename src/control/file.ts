@@ -19,7 +19,7 @@ const LINES_MAX = 20
 
 /** What `up` runs without any file. */
 export const DEFAULT: FileInput = {
-  networks: { default: { mode: 'host-only', subnet: '10.0.2.0/24', gateway: '10.0.2.2' } },
+  networks: { default: { mode: 'nat', subnet: '10.0.2.0/24', gateway: '10.0.2.2' } },
 }
 
 /** A validated file and the way from a path in it to a line. */

@@ -16,12 +16,17 @@ suite('npm start', ['unshare', 'setpriv'], () => {
     const child = host.spawn('unshare', '-m', 'sh', '-c', fresh, 'sh', ...start)
     const text = await says(child, /Ctrl-C/)
     expect(text).toMatch(/^ready$/m)
-    expect(text).toMatch(/network default: host-only 10\.0\.2\.0\/24/)
+    expect(text).toMatch(
+      /network default: nat 10\.0\.2\.0\/24, gateway and DNS 10\.0\.2\.2, DHCP 10\.0\.2\.15-10\.0\.2\.254/,
+    )
     expect(text).toMatch(
       /real traffic: a process at 10\.0\.2\.\d+ and the host at 10\.0\.2\.2 exchanged 16 MiB/,
     )
+    expect(text).toContain('names: gateway.default.internal is 10.0.2.2')
+    expect(text).toContain('outside: this host has no default route')
     for (const word of [
       'qemu-tap',
+      'publish add tcp::8080-10.0.2.100:80',
       '-netdev tap',
       '--network none',
       'pid:$(',
