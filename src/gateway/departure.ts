@@ -110,7 +110,7 @@ export class Departure {
     const { view } = this
     const { packet } = this.parts
     if (ipv4.ttl(view, packet.network) <= 1) return reason.TTL_EXCEEDED
-    if (packet.length - ethernet.HEADER_LENGTH <= mtu) return -1
+    if (packet.largest === 0 && packet.length - ethernet.HEADER_LENGTH <= mtu) return -1
     if (this.isNarrow(mtu) && ipv4.dontFragment(view, packet.network)) {
       this.narrow = mtu
       return reason.FRAGMENT_NEEDED
@@ -118,9 +118,10 @@ export class Departure {
     return -1
   }
 
-  /** True if the packet, or what a segmented one becomes, is longer than `mtu`. */
+  /** True if the packet, what a segmented one becomes, or the largest piece that one came in is longer than `mtu`. */
   private isNarrow(mtu: number): boolean {
     const { packet } = this.parts
+    if (packet.largest > 0) return packet.largest > mtu
     return packetLength(this.view, packet.at, packet.length) > mtu
   }
 }
