@@ -12,7 +12,7 @@ const columns = [
   { title: 'GATEWAY', text: (row: NetworkRow) => row.gateway },
   { title: 'DHCP', text: (row: NetworkRow) => row.dhcp },
   { title: 'DNS', text: (row: NetworkRow) => row.dns },
-  { title: 'UPLINK', text: (row: NetworkRow) => (row.uplink === null ? null : way(row.uplink)) },
+  { title: 'UPLINK', text: (row: NetworkRow) => (row.uplink === null ? null : outside(row.uplink)) },
   { title: 'HOST', text: (row: NetworkRow) => row.host?.ifname ?? null },
   { title: 'MTU', text: (row: NetworkRow) => row.mtu },
   { title: 'PORTS', text: (row: NetworkRow) => row.ports },
@@ -22,7 +22,7 @@ const columns = [
 ]
 
 /** Where a network leads, in one cell. */
-function way({ type, ifname, address }: UplinkRow): string {
+function outside({ type, ifname, address }: UplinkRow): string {
   return `${type} ${ifname}${address === null ? '' : ` ${address}`}`
 }
 
@@ -31,6 +31,11 @@ interface AddOptions {
   subnet?: string
   gateway?: string
   mtu?: number | string
+  domain?: string
+  uplink?: string
+  dhcp: boolean
+  dhcpRange?: string
+  dns: boolean
   isolated?: boolean
   hostIfname?: string
   hostAddress?: string
@@ -39,14 +44,23 @@ interface AddOptions {
   socket?: string
 }
 
+/** host and none are said as they are, everything else is a card. */
+function way(text: string | undefined): object | string | undefined {
+  return text === undefined || text === 'host' || text === 'none' ? text : { nic: text }
+}
+
 /** The options as the API's body; what is not given is left to the daemon's defaults. */
 function body(name: string, options: AddOptions): object {
-  const { subnet, gateway, mtu, isolated } = options
+  const { subnet, gateway, mtu, isolated, domain } = options
+  const range = options.dhcpRange === undefined ? undefined : { range: options.dhcpRange }
+  const dhcp = options.dhcp ? range : 'off'
+  const dns = options.dns ? undefined : 'off'
+  const uplink = way(options.uplink)
   const host = given({ ifname: options.hostIfname, address: options.hostAddress })
   const macTable = given({ ageing: options.macAgeing, capacity: options.macCapacity })
   const mode = options.mode ?? (subnet === undefined ? 'internal' : 'host-only')
   return {
-    ...given({ name, mode, subnet, gateway, mtu, isolated }),
+    ...given({ name, mode, subnet, gateway, mtu, isolated, domain, uplink, dhcp, dns }),
     ...(Object.keys(host).length === 0 ? {} : { host }),
     ...(Object.keys(macTable).length === 0 ? {} : { macTable }),
   }
@@ -64,11 +78,19 @@ export function networks(program: Command): void {
       )
     })
   withSocket(noun.command('add <name>').description('add a network until it is removed'))
-    .option('--mode <mode>', 'host-only or internal (host-only when there is a subnet)')
+    .option(
+      '--mode <mode>',
+      'nat, host-only, internal, bridged or routed (host-only when there is a subnet, else internal)',
+    )
     .option('--subnet <cidr>', 'such as 10.0.3.0/24')
-    .option('--gateway <address>', "the host's address in it (the subnet's first)")
+    .option('--gateway <address>', "the gateway's address (the subnet's first)")
     .option('--mtu <bytes>', 'largest packet (1500)', number)
-    .option('--isolated', 'ports reach the host and nothing else')
+    .option('--isolated', 'ports reach the gateway and nothing else')
+    .option('--uplink <host|none|card>', 'the way outside (host where the mode has one)')
+    .option('--no-dhcp', 'hand out no addresses')
+    .option('--dhcp-range <first-last>', 'addresses to hand out')
+    .option('--no-dns', 'answer for no names')
+    .option('--domain <name>', "the guests' domain (NAME.internal)")
     .option('--host-ifname <name>', "the network's interface on the host (bp-NAME)")
     .option('--host-address <cidr>', 'its address')
     .option('--mac-ageing <duration>', 'forget MAC addresses after (300s)')
