@@ -66,16 +66,31 @@ export function destinations(): Prefix[] {
   return dump().filter(({ prefix }) => prefix > 0)
 }
 
+/** Addresses of the world, one in each quarter: VPNs lay two routes of prefix 1 over a default route. They are looked up, never sent to. */
+const WORLD = [0x01010101, 0x41000001, 0x81000001 | 0, 0xc1000001 | 0]
+
+/** The interfaces by which the host would send to an address; none if it would not. */
+function lookup(address: number): number[] {
+  const fixed = Buffer.alloc(FIXED_LENGTH)
+  fixed[0] = AF_INET
+  fixed[1] = 32
+  try {
+    const answer = request(ROUTE, message(RTM_GETROUTE, ACK, 1, fixed, [[RTA_DST, big(address)]]), 'routes')
+    return answer
+      .filter(({ type, body }) => type === RTM_NEWROUTE && body[7] === UNICAST)
+      .flatMap(({ body }) => outputs(attributes(body.subarray(FIXED_LENGTH))))
+  } catch {
+    return [] // ENETUNREACH, or a route that says so
+  }
+}
+
 /**
- * Interfaces by which the host reaches the outside: those of its default routes in every table, or, on a host without one, of all its
+ * Interfaces by which the host reaches the world, as its routing policy has it now, or, on a host that does not reach it, those of all its
  * routes. Interfaces of switches are not among them.
  */
 export function egresses(): { ifname: string; ifindex: number }[] {
-  const routes = dump()
-  const leading = routes.some(({ prefix }) => prefix === 0)
-    ? routes.filter(({ prefix }) => prefix === 0)
-    : routes
-  const wanted = new Set(leading.flatMap(({ through }) => through))
+  const leading = WORLD.flatMap(lookup)
+  const wanted = new Set(leading.length > 0 ? leading : dump().flatMap(({ through }) => through))
   return native
     .linkList('')
     .filter(

@@ -120,6 +120,27 @@ suite('uplink', ['nft'], () => {
     expect(await both()).toBe('0 0')
   })
 
+  it('sees the way outside where a VPN lays it, and every way on a host without one', async () => {
+    const { tell, set } = await start()
+    await tell('tap bp-one 100.64.0.1/30')
+    for (const half of ['0.0.0.0/1', '128.0.0.0/1'])
+      await host.exec(['ip', 'route', 'add', half, 'via', '198.51.100.1'])
+    await set(link('bp-one', ['100.64.0.2/32']))
+    expect(await both()).toBe('0 1')
+    for (const half of ['0.0.0.0/1', '128.0.0.0/1']) await host.exec(['ip', 'route', 'del', half])
+    await host.exec(['ip', 'route', 'add', 'default', 'via', '198.51.100.1', 'table', '7'])
+    await host.exec(['ip', 'rule', 'add', 'priority', '100', 'lookup', '7'])
+    await set(link('bp-one', ['100.64.0.2/32']))
+    expect(await both()).toBe('0 1')
+    await host.exec(['ip', 'rule', 'del', 'priority', '100'])
+    await host.exec(['ip', 'route', 'del', 'default'])
+    await host.exec(['ip', 'route', 'del', 'default', 'table', '7'])
+    await set(link('bp-one', ['100.64.0.2/32']))
+    expect(await both()).toBe('1 1')
+    await tell('close')
+    expect(await both()).toBe('0 0')
+  })
+
   it('does not turn off what somebody turned on for the whole host meanwhile', async () => {
     const { tell, set } = await start()
     await tell('tap bp-one 100.64.0.1/30')
