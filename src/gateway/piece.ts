@@ -41,7 +41,7 @@ export class Pieces {
     if (vnet.gsoType(view, asked) !== vnet.GSO_NONE) return this.narrow(at, length, piece, ingress, egress)
     if ((vnet.flags(view, asked) & vnet.NEEDS_CSUM) !== 0) complete(view, at, length)
     const room = (piece - header) & ~7
-    if (room < 8) return reason.FRAGMENT_NEEDED
+    if (room < 8) return reason.OVERSIZE
     const word = view.getUint16(network + 6)
     const payload = ipv4.totalLength(view, network) - header
     for (let done = 0; done < payload; done += room) {
@@ -68,7 +68,7 @@ export class Pieces {
     const asked = at - vnet.LENGTH
     const headers = vnet.headerLength(view, asked) - ethernet.HEADER_LENGTH
     const isUdp = (vnet.gsoType(view, asked) & ~vnet.GSO_ECN) === vnet.GSO_UDP_L4
-    if (isUdp || piece - headers < 48) return reason.FRAGMENT_NEEDED
+    if (isUdp || piece - headers < 48) return reason.OVERSIZE
     const frame = this.outbox.take()
     if (frame < 0) return reason.NO_FRAMES
     const to = this.pool.frameAt(frame)

@@ -104,9 +104,9 @@ it('makes more segments of a segmented packet, which stay one frame', () => {
 
 it('refuses what cannot be cut', () => {
   const { frame, vnet: header } = asking({ kind: 'udp4', payload: payload(6000), size: 1400 })
-  expect(split(frame, 1300, header)).toEqual({ why: 29, frames: [] })
+  expect(split(frame, 1300, header)).toEqual({ why: 14, frames: [] })
   const body = ipv4({ ...ends, protocol: 17, fragment: 0 }, payload(3000))
-  expect(split(ethernet(GATEWAY.mac, station(1), 0x0800, body), 27)).toEqual({ why: 29, frames: [] })
+  expect(split(ethernet(GATEWAY.mac, station(1), 0x0800, body), 27)).toEqual({ why: 14, frames: [] })
   expect(stand.pool.free).toBe(512)
 })
 
