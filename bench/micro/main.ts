@@ -8,6 +8,7 @@ import type { Case } from './case.ts'
 import { duplex } from './duplex.ts'
 import { translated } from './gateway.ts'
 import { parts } from './parts.ts'
+import { speech } from './speech.ts'
 
 /** A case runs this long, in milliseconds, after a warm-up in which V8 optimises it. */
 const TIME_MS = 400
@@ -34,7 +35,7 @@ async function measure(cases: Case[]): Promise<Figure[]> {
   return figures
 }
 
-const figures = await measure([...whole(), ...stages(), ...parts(), ...duplex(), ...translated()])
+const figures = await measure([...whole(), ...stages(), ...parts(), ...duplex(), ...translated(), ...speech()])
 process.stdout.write('| in memory, one core | ns a frame, median | least |\n|---|--:|--:|\n')
 for (const { name, median, least } of figures) {
   process.stdout.write(`| ${name} | ${median.toFixed(1)} | ${least.toFixed(1)} |\n`)

@@ -49,6 +49,8 @@ export class Datagrams {
   private readonly seedA: number
   private readonly seedB: number
   private born = 0
+  /** where a free entry is looked for */
+  private next = 0
 
   constructor(capacity: number, seedA: number, seedB: number) {
     this.capacity = capacity
@@ -79,6 +81,7 @@ export class Datagrams {
   /** The datagram that must go before `source` behind `port` may have another one, -1 if there is room. */
   victim(source: number, port: number): number {
     const { entries } = this
+    if (this.count < this.capacity >> 3) return -1
     let ofSource = 0
     let ofPort = 0
     let oldestOfSource = -1
@@ -107,8 +110,9 @@ export class Datagrams {
   /** Adds a datagram that `find` did not find and that `victim` has room for; its words are those given, all others 0. */
   insert(network: number, source: number, destination: number, name: number, frame: number): number {
     const { entries } = this
-    let d = 0
-    while (entries[d * WORDS + FRAME] !== FREE) d++
+    let d = this.next
+    while (entries[d * WORDS + FRAME] !== FREE) d = d + 1 === this.capacity ? 0 : d + 1
+    this.next = d
     const e = d * WORDS
     const bucket = this.bucket(network, source, destination, name)
     entries.fill(0, e, e + WORDS)
@@ -143,6 +147,7 @@ export class Datagrams {
       entries[before * WORDS + NEXT] = entries[e + NEXT]
     }
     entries[e + FRAME] = FREE
+    this.next = d
     this.count--
   }
 
