@@ -6,6 +6,7 @@ import { parse as parseYaml } from 'yaml'
 import { check, DEFAULT, entries, parse } from '../src/control/file.ts'
 import { Metrics } from '../src/control/metrics.ts'
 import { MODES, Network, Port, File as Root } from '../src/control/schema.ts'
+import { timeouts } from '../src/gateway/timeout.ts'
 import { configure, Switch } from '../src/index.ts'
 import type { Arena } from '../src/memory/arena.ts'
 import { REASONS } from '../src/pipeline/reason.ts'
@@ -56,15 +57,17 @@ describe('configuration', () => {
   })
 
   it('the defaults are those of a switch without a file', () => {
-    const { networks: usual, ...without } = check({ settings: {}, ...entries(DEFAULT) })
+    const { networks: usual, conntrack: tracked, ...without } = check({ settings: {}, ...entries(DEFAULT) })
     const { input } = parse(reference, 'README.md')
-    const { networks, ...settings } = check({ settings: input, ...entries(input) })
+    const { networks, conntrack, ...settings } = check({ settings: input, ...entries(input) })
     expect({ ...settings, ports: new Map() }).toEqual(without)
+    expect(conntrack.capacity).toBe(tracked.capacity)
+    expect(timeouts(conntrack.timeouts)).toEqual(timeouts(tracked.timeouts))
     expect(networks.get('default')).toEqual(usual.get('default'))
   })
 
   it('every mode and type is listed, the available ones in the tables', () => {
-    const later = readme.listed(/These are \*not available yet\*([\s\S]*?)and IPv6/)
+    const later = readme.listed(/These types are \*not available yet\*([\s\S]*?)and IPv6/)
     const first = (title: string) => readme.table(title).flatMap(([cell = '']) => codes(cell))
     const types = Port.options.map(({ shape }) => shape.type.value).filter((type) => type !== 'memory')
     expect(sorted([...first('mode'), ...first('type'), ...later])).toEqual(sorted([...MODES, ...types]))
@@ -161,7 +164,7 @@ describe('names', () => {
         methods.split(' ').map((method) => `${codes(path)[0]} ${method.toLowerCase()}`),
       )
     expect(sorted(rows)).toEqual(sorted(text(false).map(({ path, method }) => `${path} ${method}`)))
-    const later = readme.listed(/^(`\/v1\/neighbours`.*) answer 501/m)
+    const later = readme.listed(/^(`\/v1\/rules`.*) answer 501/m)
     expect(sorted(later)).toEqual(sorted(text(true).map(({ path }) => path)))
   })
 
@@ -179,10 +182,14 @@ describe('names', () => {
 
 describe('metrics', () => {
   it('the table has every metric with its labels', async () => {
-    const networks = { lab: { mode: 'internal' as const } }
+    const networks = { lab: { mode: 'internal' as const, subnet: '10.7.0.0/24', dns: 'off' as const } }
     const ports = { a: { network: 'lab', type: 'memory' as const } }
     const socket = join(folder('docs'), 'socket')
     const fabric = await Switch.start(configure({ socket, networks, ports }), { info() {}, warn() {} })
+    // What only a way outside has: a sample each, for its labels.
+    const rows = [{ network: 'lab', protocol: 'tcp', state: 'ESTABLISHED', count: 1 }]
+    fabric.flowTally = () => ({ rows, capacity: 1, created: 1 })
+    fabric.endpoints = () => [{ network: 'lab', used: 1, capacity: 1 }]
     try {
       // A frame that nobody receives: the family of drops shows a sample with its labels.
       fabric.memory('a').send(new Uint8Array(60).fill(0xff, 0, 6).fill(2, 6, 12))
