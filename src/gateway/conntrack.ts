@@ -16,6 +16,7 @@ import {
   DNAT,
   FAST,
   type FlowTable,
+  NETWORKS,
   PACKETS,
   REPLY,
   SEEN_REPLY,
@@ -85,6 +86,7 @@ export class Conntrack {
     if (why >= 0) return why
     const id = this.find(packet, packet.source, packet.destination, packet.ports, now)
     if (id < 0) return this.begin(packet)
+    if (this.isAstray(packet, id)) return reason.MARTIAN
     const flow = id >> 1
     const direction = id & 1
     if (protocol === ipv4.PROTOCOL_TCP) {
@@ -172,6 +174,12 @@ export class Conntrack {
     if (id < 0 || ((flows.words[(id >> 1) * WORDS + DEADLINE] - now) | 0) > 0) return id
     flows.remove(id >> 1)
     return -1
+  }
+
+  /** True if the packet did not come in where its flow's packets of this direction do: it is forged, and changes nothing. */
+  private isAstray(packet: Packet, id: number): boolean {
+    const ports = this.flows.words[(id >> 1) * WORDS + NETWORKS]
+    return ((id & 1) === 0 ? ports >>> 16 : ports & 0xffff) !== packet.ingress.port.index
   }
 
   /** A packet without a flow: it may begin one, or it is INVALID. */
@@ -263,6 +271,7 @@ export class Conntrack {
     const kind = protocol | (packet.ingress.zone << 8)
     const id = flows.find(ipv4.destination(view, inner), ipv4.source(view, inner), ports, kind)
     if (id < 0) return reason.CONNTRACK_INVALID
+    if (this.isAstray(packet, id)) return reason.MARTIAN
     const f = (id >> 1) * WORDS
     if (((flows.words[f + DEADLINE] - now) | 0) <= 0) return reason.CONNTRACK_INVALID
     if (flows.words[f + (id & 1) * REPLY + DESTINATION] !== packet.destination)

@@ -52,7 +52,7 @@ export const LAST_END = 27
 export const MARK = 28
 /** the endpoint binding, -1 for none */
 export const BINDING = 29
-/** index of the network that the first packet came in by << 16 | of the one that it left by */
+/** the port of the gateway's link that the first packet came in by << 16 | of the one that it left by */
 export const NETWORKS = 30
 export const LAST_WINDOW = 31
 

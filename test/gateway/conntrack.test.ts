@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { Link } from '../../src/gateway/link.ts'
 import { ESTABLISHED, INVALID, NEW, RELATED } from '../../src/gateway/packet.ts'
 import { timeouts } from '../../src/gateway/timeout.ts'
 import {
@@ -8,6 +9,7 @@ import {
   DEADLINE,
   DNAT,
   FAST,
+  NETWORKS,
   PACKETS,
   SEEN_REPLY,
   SNAT,
@@ -321,6 +323,32 @@ it('tracks other protocols by their addresses', () => {
   tracker.pass(generic(SERVER, GUEST, 47))
   tracker.pass(generic(SERVER, GUEST, 47))
   expect([left(tracker, 2), status(tracker, 2) & ASSURED]).toEqual([180_000, ASSURED])
+})
+
+it('believes nothing that comes in where its flow does not', () => {
+  const tracker = new Tracker()
+  const { flows, packet } = tracker
+  const inside = packet.ingress
+  const outside = new Link(inside.network, Object.create(inside.port, { index: { value: 5 } }))
+  const syn = tcp({ from: GUEST, to: SERVER, ports: [4000, 80], flags: SYN, sequence: 999 })
+  const accepted = { from: SERVER, to: GUEST, ports: [80, 4000] as [number, number], sequence: 1 }
+  tracker.pass(ask())
+  tracker.pass(syn)
+  for (const flow of [1, 2]) flows.words[flow * WORDS + NETWORKS] = 5
+  const before = flows.words.slice()
+  const forged = [
+    answer(),
+    tcp({ ...accepted, flags: SYN | ACK, acknowledged: 1000 }),
+    tcp({ ...accepted, flags: 4 | ACK, acknowledged: 1000 }),
+    unreachable(ROUTER, GUEST, quote(ask())),
+  ]
+  for (const each of forged)
+    expect(tracker.pass(each)).toEqual({ dropped: 'martian', state: INVALID, flow: -1 })
+  packet.ingress = outside
+  for (const each of [ask(), syn]) expect(tracker.pass(each).dropped).toBe('martian')
+  expect(flows.words).toEqual(before)
+  expect(tracker.pass(answer()).state).toBe(ESTABLISHED)
+  expect(tracker.pass(forged[3]).state).toBe(RELATED)
 })
 
 it('keeps zones apart', () => {
