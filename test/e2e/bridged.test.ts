@@ -13,6 +13,7 @@ import { folder } from '../lab/folder.ts'
 import { Namespace } from '../lab/namespace.ts'
 import { suite } from '../lab/peer.ts'
 import { Tcpdump } from '../lab/tcpdump.ts'
+import { Witness } from '../lab/witness.ts'
 
 const ROUTER = '192.168.50.1'
 const HOST = '192.168.50.2'
@@ -63,7 +64,7 @@ class Lan {
 const tap = (guest: Namespace) => ({ network: 'lan', type: 'tap', netns: guest.name, ifname: 'eth0' })
 const reaches = async (from: Namespace, to: string) =>
   (await from.attempt(['ping', '-c', '2', '-i', '0.2', '-W', '2', to])).status === 0
-suite('bridged', ['busybox', 'dnsmasq', 'tcpdump', 'nft', 'sysctl'], () => {
+suite('bridged', ['busybox', 'dnsmasq', 'tcpdump', 'nft', 'sysctl', 'cap'], () => {
   let lan: Lan
   let a: Namespace
   let b: Namespace
@@ -113,6 +114,50 @@ suite('bridged', ['busybox', 'dnsmasq', 'tcpdump', 'nft', 'sysctl'], () => {
     await a.exec(['ip', 'link', 'set', 'eth0', 'address', CARD])
     expect(await reaches(a, ROUTER)).toBe(false)
     expect((await daemon.port('a')).drops).toHaveProperty('source_protected')
+  })
+
+  it('a host that gives its address to the network’s own interface: one with its guests and the LAN, as on br0', async () => {
+    lan = new Lan()
+    lan.plug()
+    a = new Namespace('a')
+    b = new Namespace('b')
+    await lan.serve()
+    await lan.host.exec(['ip', 'addr', 'flush', 'dev', 'eth1'])
+    const host = { address: `${HOST}/24` }
+    daemon = await Daemon.start(configuration({ nic: plain }, { subnet: '192.168.50.0/24', host }), lan.host)
+    const one = await lan.lease(a)
+    for (const [from, to] of [
+      [lan.router, HOST],
+      [lan.host, ROUTER],
+      [a, HOST],
+      [lan.host, one],
+      [lan.router, one],
+    ] as const)
+      expect([from.name, to, await reaches(from, to)]).toEqual([from.name, to, true])
+    await exchange(lan.host, ROUTER)
+    expect(await lan.neighbour(HOST)).not.toBe(CARD)
+  })
+
+  it('tags pass as they are, to the card and from it', async () => {
+    await start({ nic: plain })
+    const tagged = (to: string, from: string) =>
+      Buffer.concat([
+        Buffer.from(to.replaceAll(':', ''), 'hex'),
+        Buffer.from(from.replaceAll(':', ''), 'hex'),
+        Buffer.from('8100200588b5', 'hex'),
+        Buffer.alloc(60, 7),
+      ])
+    const [inside, outside] = ['02:00:00:00:00:aa', '02:00:00:00:00:bb']
+    for (const [from, to, frame] of [
+      [a, lan.router, tagged('ff:ff:ff:ff:ff:ff', inside)],
+      [lan.router, a, tagged(inside, outside)],
+    ] as const) {
+      const seen = await Witness.open(to, 'eth0', `ether src ${from === a ? inside : outside}`)
+      const sender = await Witness.open(from, 'eth0', 'less 1')
+      await sender.send(frame)
+      await seen.sees(1)
+      expect(seen.frames[0]?.toString('hex')).toBe(frame.toString('hex'))
+    }
   })
 
   it('a card that goes makes its port wait, nothing else; it goes on when the card comes back', async () => {
