@@ -35,7 +35,14 @@ async function measure(cases: Case[]): Promise<Figure[]> {
   return figures
 }
 
-const figures = await measure([...whole(), ...stages(), ...parts(), ...duplex(), ...translated(), ...speech()])
+const figures = await measure([
+  ...whole(),
+  ...stages(),
+  ...parts(),
+  ...duplex(),
+  ...translated(),
+  ...speech(),
+])
 process.stdout.write('| in memory, one core | ns a frame, median | least |\n|---|--:|--:|\n')
 for (const { name, median, least } of figures) {
   process.stdout.write(`| ${name} | ${median.toFixed(1)} | ${least.toFixed(1)} |\n`)
