@@ -35,10 +35,20 @@ suite('quick start', ['unshare', 'bash', 'npx', 'curl', 'timeout', 'qemu-system-
   it('processes, the API and the end', async () => {
     const host = new Namespace('host')
     const api = block('curl --unix-socket')
-    const text = await script(host, block('--detach'), block('-- ping'), api, 'npx bridgeport down')
+    const text = await script(
+      host,
+      block('--detach'),
+      block('-- ping'),
+      block('publish add'),
+      'npx bridgeport publish ls',
+      'npx bridgeport port add p --network default --type tap',
+      api,
+      'npx bridgeport down',
+    )
     expect(text).toMatch(/^networks +1$/m)
     expect(text).toContain('2 packets transmitted, 2 received')
-    expect(text).toContain('"name":"bp-default"')
+    expect(text).toMatch(/^tcp::2222-10\.0\.2\.15:22 +default +runtime +up$/m)
+    expect(text).toContain('"name":"p"')
     expect(text).toContain('# TYPE bridgeport_port_up gauge')
     await leftNothing(host)
   })
