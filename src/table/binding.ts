@@ -34,7 +34,6 @@ export const HEADER = 16
 export const HIGH = 0
 const COUNT = 1
 const EMPTY = 0
-const REMOVED = -1
 /** Longest probe: at half load one this long has a probability below 1e-9. */
 const PROBES = 128
 export const CAPACITY_MAX = 2 ** 22
@@ -110,7 +109,7 @@ export class BindingTable {
     for (let probe = 0; probe < PROBES; probe++) {
       const entry = index[place]
       if (entry === EMPTY) return -1
-      if ((entry ^ tag) >>> bits === 0 && entry !== REMOVED) {
+      if ((entry ^ tag) >>> bits === 0) {
         const id = ((entry << (32 - bits)) >>> (32 - bits)) - 1
         const r = (id >> 1) * WORDS
         if (
@@ -137,7 +136,7 @@ export class BindingTable {
     for (let probe = 0; probe < PROBES; probe++) {
       const entry = index[place]
       if (entry === EMPTY) return -1
-      if ((entry ^ tag) >>> bits === 0 && entry !== REMOVED) {
+      if ((entry ^ tag) >>> bits === 0) {
         const id = ((entry << (32 - bits)) >>> (32 - bits)) - 1
         const r = (id >> 1) * WORDS
         if (
@@ -244,23 +243,28 @@ export class BindingTable {
     const { index, mask } = this
     const hash = this.hashOf(record * WORDS, side)
     let place = hash >>> this.shift
-    while (index[place] !== EMPTY && index[place] !== REMOVED) place = (place + 1) & mask
+    while (index[place] !== EMPTY) place = (place + 1) & mask
     index[place] = (hash << this.bits) | ((record << 1) + side + 1)
   }
 
+  /** Takes one key out of the index; those behind it that began at its place or before move up (Knuth 6.4, algorithm R). */
   private erase(record: number, side: number): void {
-    const { index, mask } = this
+    const { index, mask, bits } = this
     const hash = this.hashOf(record * WORDS, side)
-    const entry = (hash << this.bits) | ((record << 1) + side + 1)
-    let place = hash >>> this.shift
-    for (let probe = 0; index[place] !== entry; probe++) {
-      if (probe > mask) return
-      place = (place + 1) & mask
+    const entry = (hash << bits) | ((record << 1) + side + 1)
+    let hole = hash >>> this.shift
+    for (let probe = 0; index[hole] !== entry; probe++) {
+      if (probe === PROBES) return
+      hole = (hole + 1) & mask
     }
-    index[place] = REMOVED
-    if (index[(place + 1) & mask] !== EMPTY) return
-    // No probe goes on behind this place, so the removed entries before it hold nothing together any more.
-    for (; index[place] === REMOVED; place = (place - 1) & mask) index[place] = EMPTY
+    for (let place = (hole + 1) & mask; index[place] !== EMPTY; place = (place + 1) & mask) {
+      const id = ((index[place] << (32 - bits)) >>> (32 - bits)) - 1
+      const home = this.hashOf((id >> 1) * WORDS, id & 1) >>> this.shift
+      if (((place - home) & mask) < ((place - hole) & mask)) continue
+      index[hole] = index[place]
+      hole = place
+    }
+    index[hole] = EMPTY
   }
 
   /** Builds the index and the chain of free records anew from those that live; their counts begin at 0. */

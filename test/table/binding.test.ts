@@ -143,3 +143,17 @@ it('forgets counts when a writer attaches, and keeps pairs', () => {
   ])
   expect([heir.words[one * WORDS + OUTSIDE], heir.words[one * WORDS + LINKS]]).toEqual([7, 1])
 })
+
+it('leaves nothing behind when records come and go at full capacity', () => {
+  const table = new BindingTable(arena, region(256), 256)
+  const kind = kindOf(0, 17, MAPPING)
+  const make = (n: number) => table.create(1, n, ((n & 0xffff) << 16) | (n & 0xffff), 0, kind, n >>> 16)
+  for (let n = 1; n <= 256; n++) make(n)
+  for (let n = 257; n <= 100_000; n++) {
+    table.remove(table.findInside(1, n - 256, (n - 256) & 0xffff, 0, kind))
+    expect(make(n) >= 0).toBe(true)
+  }
+  expect(table['index'].filter((entry) => entry !== 0).length).toBe(512)
+  for (let n = 99_745; n <= 100_000; n++)
+    expect(table.findOutside(1, n >>> 16, n & 0xffff, 17)).toBe(table.findInside(1, n, n & 0xffff, 0, kind))
+})
