@@ -103,14 +103,13 @@ export class Window {
 
   /** The common case: the segment has ACK, both sides are known, and it lies in the windows. Then its effect is recorded. */
   passes(f: number, direction: number): boolean {
-    const { segment } = this
     const sack = this.sackOf(f, direction)
-    if (this.place(f, direction, segment.sequence, segment.end, sack) !== INSIDE) return false
-    this.record(f, direction, segment.acknowledged, sack, segment.sequence, segment.end)
+    if (this.place(f, direction, sack) !== INSIDE) return false
+    this.record(f, direction, sack)
     return true
   }
 
-  /** Admits a segment of any kind; what lies INSIDE has its effect recorded. */
+  /** Admits a segment of any kind; what lies INSIDE has its effect recorded. Numbers that say nothing are replaced in the segment. */
   admit(f: number, direction: number): number {
     const { words, segment } = this
     const { flags } = segment
@@ -118,34 +117,33 @@ export class Window {
     const receiver = side(f, 1 - direction)
     const state = words[f + STATE] & 0x0f
     let sack = this.sackOf(f, direction)
-    let { sequence, end, acknowledged } = segment
     if ((flags & SYN) !== 0) {
       const isFirst = words[sender + MAXWIN] === 0
       const isAnew =
-        !isFirst && before(words[sender + END], end) && (state === SYN_SENT || state === SYN_RECV)
+        !isFirst && before(words[sender + END], segment.end) && (state === SYN_SENT || state === SYN_RECV)
       if (isFirst || isAnew) {
         this.greet(f, direction)
         if ((flags & ACK) === 0 && (isFirst || direction === 1)) return INSIDE
       }
     } else if (words[sender + MAXWIN] === 0) this.meet(f, direction, sack)
-    if ((flags & ACK) === 0 || ((flags & RST) !== 0 && acknowledged === 0)) {
+    if ((flags & ACK) === 0 || ((flags & RST) !== 0 && segment.acknowledged === 0)) {
       // Some stacks set ACK in a reset and acknowledge nothing.
-      acknowledged = words[receiver + END]
-      sack = acknowledged
+      segment.acknowledged = words[receiver + END]
+      sack = segment.acknowledged
     }
-    if ((flags & RST) !== 0 && sequence === 0 && state === SYN_SENT) {
-      sequence = words[sender + END]
-      end = sequence
+    if ((flags & RST) !== 0 && segment.sequence === 0 && state === SYN_SENT) {
+      segment.sequence = words[sender + END]
+      segment.end = segment.sequence
     }
-    const place = this.place(f, direction, sequence, end, sack)
+    const place = this.place(f, direction, sack)
     if (place === INSIDE) {
-      this.record(f, direction, acknowledged, sack, sequence, end)
+      this.record(f, direction, sack)
       return INSIDE
     }
     const mine = this.flags(f, direction)
     if (place === OVERSHOT) {
       // The other side may take it all the same; then its acknowledgement must not look like one of unsent data.
-      words[sender + END] = end
+      words[sender + END] = segment.end
       this.setFlags(f, direction, mine | UNACKNOWLEDGED)
     }
     if ((mine & LIBERAL) !== 0) return INSIDE
@@ -212,8 +210,9 @@ export class Window {
   }
 
   /** Where a segment lies; changes nothing. */
-  private place(f: number, direction: number, sequence: number, end: number, sack: number): number {
+  private place(f: number, direction: number, sack: number): number {
     const { words } = this
+    const { sequence, end } = this.segment
     const sender = side(f, direction)
     const receiver = side(f, 1 - direction)
     const window = words[receiver + MAXWIN]
@@ -231,57 +230,58 @@ export class Window {
     return (isHigh || window === 0) && isYoung ? INSIDE : BESIDE
   }
 
-  /** The effect of a segment that lies in the windows. */
-  private record(
-    f: number,
-    direction: number,
-    acknowledged: number,
-    sack: number,
-    sequence: number,
-    end: number,
-  ): void {
+  /**
+   * The effect of a segment that lies in the windows. The packed words are read once and stored once: what follows a store of the same
+   * word waits for it.
+   */
+  private record(f: number, direction: number, sack: number): void {
     const { words, segment } = this
+    const { sequence, end, acknowledged } = segment
     const sender = side(f, direction)
     const receiver = side(f, 1 - direction)
-    const window = (segment.flags & SYN) !== 0 ? segment.window : segment.window << this.scale(f, direction)
+    const shift = direction << 3
+    const scale = (segment.flags & SYN) !== 0 ? 0 : (words[f + STATE] >>> (24 + (direction << 2))) & 0x0f
+    const window = segment.window << scale
     const offered = (window + ((sack - acknowledged) | 0)) >>> 0
-    let mine = this.flags(f, direction)
+    let lasts = words[f + LAST_WINDOW]
     if (words[sender + MAXWIN] >>> 0 < offered) words[sender + MAXWIN] = offered
+    const over = (end - words[sender + MAXEND]) | 0
+    if (over > 0 && words[receiver + MAXWIN] !== 0) words[receiver + MAXWIN] += over
     if (before(words[sender + END], end)) {
       words[sender + END] = end
-      mine |= UNACKNOWLEDGED
+      lasts |= UNACKNOWLEDGED << shift
     }
     if ((segment.flags & ACK) !== 0) {
-      if ((mine & MAXACK_SET) === 0 || before(words[sender + MAXACK], acknowledged))
+      if (((lasts >>> shift) & MAXACK_SET) === 0 || before(words[sender + MAXACK], acknowledged))
         words[sender + MAXACK] = acknowledged
-      mine |= MAXACK_SET
+      lasts |= MAXACK_SET << shift
     }
-    this.setFlags(f, direction, mine)
-    if (words[receiver + MAXWIN] !== 0 && before(words[sender + MAXEND], end))
-      words[receiver + MAXWIN] += (end - words[sender + MAXEND]) | 0
     const edge = (sack + window) | 0
     if (before((words[receiver + MAXEND] - 1) | 0, edge))
       words[receiver + MAXEND] = (edge + (window === 0 ? 1 : 0)) | 0
-    if (acknowledged === words[receiver + END])
-      this.setFlags(f, 1 - direction, this.flags(f, 1 - direction) & ~UNACKNOWLEDGED)
-    if (segment.kind === ACK_SET) this.repeat(f, direction, acknowledged, sequence, end)
+    if (acknowledged === words[receiver + END]) lasts &= ~(UNACKNOWLEDGED << (8 - shift))
+    if (segment.kind === ACK_SET && !this.repeats(f, direction)) {
+      words[f + LAST_SEQUENCE] = sequence
+      words[f + LAST_ACKNOWLEDGED] = acknowledged
+      words[f + LAST_END] = end
+      lasts = (lasts & 0xffff) | (segment.window << 16)
+    }
+    words[f + LAST_WINDOW] = lasts
   }
 
-  /** Counts repetitions of one acknowledgement: the other side may have gone. */
-  private repeat(f: number, direction: number, acknowledged: number, sequence: number, end: number): void {
+  /** Counts repetitions of one acknowledgement, for the other side may have gone; false if it is a new one. */
+  private repeats(f: number, direction: number): boolean {
     const { words, segment } = this
     const state = words[f + STATE]
-    const same = words[f + LAST_SEQUENCE] === sequence && words[f + LAST_ACKNOWLEDGED] === acknowledged
-    const isSame = same && words[f + LAST_END] === end && ((state >>> 7) & 1) === direction
-    if (isSame && words[f + LAST_WINDOW] >>> 16 === segment.window) {
-      if (((state >>> 8) & REPETITIONS_MAX) < REPETITIONS_MAX) words[f + STATE] = state + 0x100
-      return
-    }
-    words[f + STATE] = (state & ~0x780) | (direction << 7)
-    words[f + LAST_SEQUENCE] = sequence
-    words[f + LAST_ACKNOWLEDGED] = acknowledged
-    words[f + LAST_END] = end
-    words[f + LAST_WINDOW] = (words[f + LAST_WINDOW] & 0xffff) | (segment.window << 16)
+    const isSame =
+      words[f + LAST_SEQUENCE] === segment.sequence &&
+      words[f + LAST_ACKNOWLEDGED] === segment.acknowledged &&
+      words[f + LAST_END] === segment.end &&
+      ((state >>> 7) & 1) === direction &&
+      words[f + LAST_WINDOW] >>> 16 === segment.window
+    if (!isSame) words[f + STATE] = (state & ~0x780) | (direction << 7)
+    else if (((state >>> 8) & REPETITIONS_MAX) < REPETITIONS_MAX) words[f + STATE] = state + 0x100
+    return isSame
   }
 
   /** Reads what a SYN offers. */
