@@ -30,6 +30,8 @@ constexpr int kAccepts = 64;
 constexpr int kRetries = 4;
 // A listening socket that ran out of descriptors is looked at again after this long.
 constexpr int kPauseMs = 100;
+// How often UDP sessions that were silent too long are looked for.
+constexpr int kSweepMs = 5000;
 
 static void option(int fd, int level, int name, int value) { setsockopt(fd, level, name, &value, sizeof value); }
 
@@ -82,27 +84,66 @@ int32_t Relay::add(int fd, const sockaddr_in& target, size_t capacity) {
   return numbers_;
 }
 
+int32_t Relay::addDatagrams(int fd, const sockaddr_in& target, size_t capacity, int64_t idleMs) {
+  auto outer = std::make_unique<Outer>();
+  outer->fd = Descriptor(fd);
+  outer->target = target;
+  prepare(fd);
+  start();
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!sessions_) sessions_ = std::make_unique<Sessions>();
+  sessionsMax_ = capacity;
+  idleMs_ = idleMs;
+  outer->number = static_cast<uint32_t>(++numbers_);
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = static_cast<Source*>(outer.get());
+  if (epoll_ctl(poll_.get(), EPOLL_CTL_ADD, fd, &event) < 0) throw SystemError{errno, "epoll_ctl", "", ""};
+  outers_[numbers_] = std::move(outer);
+  return numbers_;
+}
+
 void Relay::remove(int32_t number) {
   std::lock_guard<std::mutex> lock(mutex_);
+  auto outer = outers_.find(number);
+  if (outer != outers_.end()) {
+    outer->second->fd = Descriptor();
+    sessions_->drop(*outer->second);
+    oldSockets_.push_back(std::move(outer->second));
+    outers_.erase(outer);
+    eventfd_write(bell_.get(), 1);
+  }
   auto found = listeners_.find(number);
   if (found == listeners_.end()) return;
   Listener& listener = *found->second;
   listener.fd = Descriptor();
   while (!listener.connections.empty()) end(**listener.connections.begin(), true);
-  oldListeners_.push_back(std::move(found->second));
+  oldSockets_.push_back(std::move(found->second));
   listeners_.erase(found);
   eventfd_write(bell_.get(), 1);
 }
 
 Counts Relay::counts() {
   std::lock_guard<std::mutex> lock(mutex_);
-  return counts_;
+  Counts now = counts_;
+  if (sessions_) now.bytes += sessions_->bytes;
+  if (sessions_) now.sessions = sessions_->count();
+  return now;
+}
+
+// Milliseconds to the next thing that is due, -1 if nothing is.
+int Relay::wait() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!pending_.empty()) return 0;
+  if (anyPaused_) return kPauseMs;
+  if (!sessions_ || sessions_->count() == 0) return -1;
+  return static_cast<int>(std::min<int64_t>(kSweepMs, idleMs_));
 }
 
 void Relay::run() {
   epoll_event events[kEvents];
   for (bool stopping = false; !stopping;) {
-    int timeout = !pending_.empty() ? 0 : anyPaused_ ? kPauseMs : -1;
+    int timeout = wait();
     int count = epoll_wait(poll_.get(), events, kEvents, timeout);
     std::lock_guard<std::mutex> lock(mutex_);
     std::vector<Connection*> again;
@@ -120,8 +161,12 @@ void Relay::run() {
     if (anyPaused_) resume();
     auto gone = [](const Connection* connection) { return connection->dead; };
     pending_.erase(std::remove_if(pending_.begin(), pending_.end(), gone), pending_.end());
+    if (sessions_) {
+      sessions_->sweep(idleMs_);
+      sessions_->bury();
+    }
     old_.clear();
-    oldListeners_.clear();
+    oldSockets_.clear();
     stopping = stopping_;
   }
 }
@@ -142,6 +187,10 @@ void Relay::resume() {
 void Relay::serve(Source* source, uint32_t events) {
   if (auto* side = dynamic_cast<Side*>(source)) {
     if (!side->connection->dead) advance(*side->connection, events, side);
+  } else if (auto* session = dynamic_cast<Session*>(source)) {
+    if (!session->dead) sessions_->answer(*session);
+  } else if (auto* outer = dynamic_cast<Outer*>(source)) {
+    if (outer->fd.get() >= 0) sessions_->receive(*outer, poll_.get(), sessionsMax_);
   } else if (auto* listener = dynamic_cast<Listener*>(source)) {
     if (listener->fd.get() >= 0) accept(*listener);
   }
@@ -297,7 +346,10 @@ static Napi::Value relayOpen(const Napi::CallbackInfo& info) {
   if (inet_pton(AF_INET, address.c_str(), &target.sin_addr) != 1) throw SystemError{EINVAL, "connect", "", address};
   auto* relay = static_cast<Relay*>(info.Data());
   auto capacity = static_cast<size_t>(integer(options, "capacity"));
-  return Napi::Number::New(info.Env(), relay->add(integer(options, "fd"), target, capacity));
+  int fd = integer(options, "fd"), idleMs = integer(options, "idleMs");
+  bool isStream = text(options, "protocol") == "tcp";
+  int32_t number = isStream ? relay->add(fd, target, capacity) : relay->addDatagrams(fd, target, capacity, idleMs);
+  return Napi::Number::New(info.Env(), number);
 }
 
 static Napi::Value relayClose(const Napi::CallbackInfo& info) {
@@ -309,6 +361,7 @@ static Napi::Value relayCounts(const Napi::CallbackInfo& info) {
   Counts counts = static_cast<Relay*>(info.Data())->counts();
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("open", static_cast<double>(counts.open));
+  result.Set("sessions", static_cast<double>(counts.sessions));
   result.Set("accepted", counts.accepted);
   result.Set("refused", counts.refused);
   result.Set("bytes", counts.bytes);

@@ -1,4 +1,5 @@
-// The relay: TCP connections that come in at a listening socket go on to another address, moved in the kernel by splice(2).
+// The relay: TCP connections that come in at a listening socket go on to another address, moved in the kernel by splice(2), and
+// so do datagrams that come in at a UDP socket (session.h).
 //
 // One thread serves all of them, beside the control thread, so neither waits for the other. Bytes go from a socket into a
 // pipe and from the pipe into the other socket: pages change hands, nothing is copied into this process. A pipe belongs to a
@@ -16,6 +17,7 @@
 #include <netinet/in.h>
 
 #include "addon.h"
+#include "session.h"
 
 namespace bridgeport {
 
@@ -24,11 +26,6 @@ struct Pipe {
 };
 
 struct Connection;
-
-// What an epoll event points to: a listening socket or one side of a connection.
-struct Source {
-  virtual ~Source() = default;
-};
 
 struct Listener : Source {
   Descriptor fd;
@@ -57,7 +54,7 @@ struct Connection {
 
 struct Counts {
   double accepted = 0, refused = 0, bytes = 0;
-  size_t open = 0;
+  size_t open = 0, sessions = 0;
 };
 
 class Relay {
@@ -66,12 +63,15 @@ class Relay {
   ~Relay();
   // Takes a listening socket over; connections beyond `capacity` in all are reset. Returns its number.
   int32_t add(int fd, const sockaddr_in& target, size_t capacity);
+  // The same for a bound UDP socket. The session that was silent longest makes room beyond `capacity`.
+  int32_t addDatagrams(int fd, const sockaddr_in& target, size_t capacity, int64_t idleMs);
   // Closes a listening socket and cuts its connections; when it returns, the port is free.
   void remove(int32_t number);
   Counts counts();
 
  private:
   void start();
+  int wait();
   void run();
   void serve(Source* source, uint32_t events);
   void accept(Listener& listener);
@@ -93,8 +93,12 @@ class Relay {
   bool anyPaused_ = false;
   std::map<int32_t, std::unique_ptr<Listener>> listeners_;
   std::vector<Connection*> pending_;
+  std::map<int32_t, std::unique_ptr<Outer>> outers_;
+  std::unique_ptr<Sessions> sessions_;
+  size_t sessionsMax_ = 0;
+  int64_t idleMs_ = 0;
   // Ended, but an event that was fetched before may still point to them.
-  std::vector<std::unique_ptr<Source>> oldListeners_;
+  std::vector<std::unique_ptr<Source>> oldSockets_;
   std::vector<std::unique_ptr<Connection>> old_;
   std::vector<Pipe> pipes_;
   Counts counts_;

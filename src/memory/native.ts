@@ -116,12 +116,21 @@ export interface Cold {
   /** A new network namespace without a name, loopback up; it lives as long as the descriptor or what was put into it. */
   namespaceCreate(): number
   /**
-   * Takes a listening TCP socket over: its connections go on to `address`:`port`, moved by a native thread; more than
-   * `capacity` in all are reset. Returns a number for relayClose, which closes the socket and cuts its connections.
+   * Takes a listening TCP or a bound UDP socket over: connections and datagrams go on to `address`:`port`, moved by a native
+   * thread. Beyond `capacity` of all of that protocol together, connections are reset and the session that was silent longest
+   * ends; so does a UDP session without a datagram for `idleMs`. Returns a number for relayClose, which closes the socket and
+   * cuts its connections.
    */
-  relayOpen(options: { fd: number; address: string; port: number; capacity: number }): number
+  relayOpen(options: {
+    fd: number
+    protocol: 'tcp' | 'udp'
+    address: string
+    port: number
+    capacity: number
+    idleMs: number
+  }): number
   relayClose(relay: number): void
-  relayCounts(): { open: number; accepted: number; refused: number; bytes: number }
+  relayCounts(): { open: number; sessions: number; accepted: number; refused: number; bytes: number }
   descriptorClose(fd: number): void
   userId(name: string): number
 }

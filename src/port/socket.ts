@@ -14,25 +14,28 @@ export function open(place: Place): number {
   return native.socketOpen(place)
 }
 
-export function close(fd: number): void {
-  native.descriptorClose(fd)
-}
-
-/** What the relays of this process did, since its start; `open` are the connections of now. */
+/** What the relays of this process did, since its start; `open` connections and `sessions` of UDP are those of now. */
 export interface Counts {
   open: number
+  sessions: number
   accepted: number
   refused: number
   bytes: number
 }
 
-/** TCP connections that come in at a listening socket go on to another address, see native/relay.h. */
+/** Limits of the relays of a protocol, all together; UDP sessions end when nothing was said for `idleMs`. */
+export interface Limits {
+  capacity: number
+  idleMs: number
+}
+
+/** TCP connections and datagrams that come in at a socket go on to another address, see native/relay.h. */
 export class Relay {
   private readonly number: number
 
-  /** Takes the descriptor over. More than `capacity` connections of all relays together are reset. */
-  constructor(fd: number, address: string, port: number, capacity: number) {
-    this.number = native.relayOpen({ fd, address, port, capacity })
+  /** Takes the descriptor over. */
+  constructor(fd: number, protocol: 'tcp' | 'udp', address: string, port: number, limits: Limits) {
+    this.number = native.relayOpen({ fd, protocol, address, port, ...limits })
   }
 
   static counts(): Counts {

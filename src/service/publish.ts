@@ -1,10 +1,9 @@
 /**
  * Published ports on addresses of the host: the sockets that lead to a port of the link, from where the gateway's redirect
- * goes on to the guest. TCP is moved by the addon's relay: beside the control thread, and at twice the rate of Node's pipes
- * (17 against 8 Gbit/s over loopback, iperf3, one stream, two cores). UDP goes through sockets of Node.
+ * goes on to the guest. The addon's relay moves what comes in: beside the control thread, and TCP at twice the rate of Node's
+ * pipes (17 against 8 Gbit/s over loopback, iperf3, one stream, two cores).
  */
 import * as socket from '../port/socket.ts'
-import { Published as Datagrams } from './datagram.ts'
 import { Refused } from './refused.ts'
 
 /** Ports `first` to `last` of the host's `address` ('' for every one) lead to `to` and ports from `toFirst` on. */
@@ -20,17 +19,16 @@ export interface Mapping {
 export interface Counts {
   /** TCP connections and UDP sessions of now */
   sessions: number
-  /** TCP connections that reached the guest, that it or a limit refused, and their bytes, both directions */
+  /** TCP connections that reached the guest, that it or a limit refused; bytes of TCP and UDP, both directions */
   accepted: number
   refused: number
   bytes: number
 }
 
-/** TCP connections of all mappings together, two descriptors each; a host that allows a process fewer refuses earlier. */
-const CAPACITY = 16_384
-
-interface Open {
-  close(): void
+/** Of all mappings together: TCP connections with two descriptors each, UDP sessions with one; RFC 4787 REQ-5 for how long these last. */
+const LIMITS = {
+  tcp: { capacity: 16_384, idleMs: 0 },
+  udp: { capacity: 16_384, idleMs: 300_000 },
 }
 
 function keyOf(mapping: Mapping): string {
@@ -56,21 +54,20 @@ function refusal({ protocol, address }: Mapping, port: number, error: NodeJS.Err
   return new Refused(what, why, remedy)
 }
 
-function openOne(mapping: Mapping, port: number): Open {
+function openOne(mapping: Mapping, port: number): socket.Relay {
   const { protocol, address, to } = mapping
   const inside = mapping.toFirst + port - mapping.first
   try {
     const fd = socket.open({ netns: '', protocol, address, port })
-    if (protocol === 'tcp') return new socket.Relay(fd, to, inside, CAPACITY)
-    return new Datagrams(fd, to, inside)
+    return new socket.Relay(fd, protocol, to, inside, LIMITS[protocol])
   } catch (error) {
     throw refusal(mapping, port, error as NodeJS.ErrnoException)
   }
 }
 
 /** Opens all ports of a mapping or none. */
-function open(mapping: Mapping): Open[] {
-  const opened: Open[] = []
+function open(mapping: Mapping): socket.Relay[] {
+  const opened: socket.Relay[] = []
   try {
     for (let port = mapping.first; port <= mapping.last; port++) opened.push(openOne(mapping, port))
   } catch (error) {
@@ -85,7 +82,7 @@ function meet(a: Mapping, b: Mapping): boolean {
 }
 
 export class Published {
-  private mappings = new Map<string, { mapping: Mapping; sockets: Open[] }>()
+  private mappings = new Map<string, { mapping: Mapping; sockets: socket.Relay[] }>()
 
   /**
    * Makes the sockets exactly those of the list; what stays is not disturbed, connections of what goes are cut. Throws a
@@ -129,8 +126,8 @@ export class Published {
   }
 
   counts(): Counts {
-    const { open, ...rest } = socket.Relay.counts()
-    return { sessions: open + Datagrams.open, ...rest }
+    const { open, sessions, accepted, refused, bytes } = socket.Relay.counts()
+    return { sessions: open + sessions, accepted, refused, bytes }
   }
 
   close(): void {

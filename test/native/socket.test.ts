@@ -1,3 +1,4 @@
+import * as dgram from 'node:dgram'
 import { createServer, type Server } from 'node:net'
 import { afterAll, expect, it } from 'vitest'
 import { native } from '../../src/memory/native.ts'
@@ -35,7 +36,6 @@ suite('sockets', ['setpriv', 'curl', 'ip'], () => {
     expect(native.linkList(room.path).map(({ ifname, up }) => [ifname, up])).toEqual([['lo', true]])
     const server = await listen(native.socketOpen({ ...place, netns: room.path, port: 4242 }))
     expect(await inside('curl', '-s', '--http0.9', 'http://127.0.0.1:4242/')).toBe('hello')
-    expect(await must(['ip', 'netns', 'list-id'])).not.toMatch(/bpt/)
     server.close()
     const { path } = room
     room.close()
@@ -92,11 +92,36 @@ suite('sockets', ['setpriv', 'curl', 'ip'], () => {
     ])
   })
 
+  it('of UDP have sessions, bounded in number and in time', async () => {
+    const server = dgram.createSocket('udp4')
+    await new Promise<void>((bound) => server.bind(0, '127.0.0.1', bound))
+    server.on('message', (bytes, peer) => server.send(bytes, peer.port, peer.address))
+    const probe = dgram.createSocket('udp4')
+    await new Promise<void>((bound) => probe.bind(0, '127.0.0.1', bound))
+    const { port } = probe.address()
+    probe.close()
+    const fd = native.socketOpen({ ...place, protocol: 'udp', port })
+    const limits = { capacity: 3, idleMs: 1000 }
+    const target = { address: '127.0.0.1', port: server.address().port }
+    const relay = native.relayOpen({ fd, protocol: 'udp', ...target, ...limits })
+    const clients = Array.from({ length: 5 }, () => dgram.createSocket('udp4'))
+    for (const [index, client] of clients.entries()) {
+      const back = new Promise((resolve) => client.once('message', resolve))
+      client.send(`${index}`, port, '127.0.0.1')
+      expect(String(await back)).toBe(`${index}`)
+      expect(native.relayCounts().sessions).toBeLessThanOrEqual(3)
+    }
+    await eventually('all end', () => native.relayCounts().sessions === 0)
+    native.relayClose(relay)
+    native.relayClose(relay)
+    for (const socket of [server, ...clients]) socket.close()
+  })
+
   it('and relays end with the process, whatever they do', async () => {
     const inside = new Namespace('end')
     const relay = `
       const fd = native.socketOpen(${JSON.stringify({ ...place, port: 4243 })})
-      native.relayOpen({ fd, address: '127.0.0.1', port: 4244, capacity: 10 })`
+      native.relayOpen({ fd, protocol: 'tcp', idleMs: 0, address: '127.0.0.1', port: 4244, capacity: 10 })`
     const ended = await probe(
       `${relay}\nsetTimeout(() => process.exit(0), 100)\nreturn 'ended'`,
       inside.argv(),

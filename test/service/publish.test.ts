@@ -213,19 +213,36 @@ describe('published UDP ports', () => {
     for (const each of [server, ...clients]) each.close()
   })
 
-  it('forget a session when nobody listens there, and reach who listens later', async () => {
+  it('forget a session when nobody listens any more, and reach who listens later', async () => {
     published.set([mapping('udp')])
     const client = await socketAt(0, HOST)
-    client.send('lost', base, HOST)
-    const end = Date.now() + 5000
-    while (published.counts().sessions === 0 && Date.now() < end)
-      await new Promise((turn) => setImmediate(turn))
+    const first = await socketAt(base + 10, GUEST)
+    const hello = message(first)
+    client.send('hello', base, HOST)
+    expect(await hello).toBe('hello')
     expect(published.counts().sessions).toBe(1)
-    await eventually('and ends', () => published.counts().sessions === 0)
-    const server = await socketAt(base + 10, GUEST)
-    const heard = message(server)
+    first.close()
+    client.send('lost', base, HOST)
+    await eventually('the session ends', () => published.counts().sessions === 0)
+    const second = await socketAt(base + 10, GUEST)
+    const heard = message(second)
     client.send('found', base, HOST)
     expect(await heard).toBe('found')
+    client.close()
+    second.close()
+  })
+
+  it('carry datagrams of every length', async () => {
+    const server = await socketAt(base + 10, GUEST)
+    server.on('message', (bytes, peer) => server.send(bytes, peer.port, peer.address))
+    published.set([mapping('udp')])
+    const client = await socketAt(0, HOST)
+    for (const length of [0, 1, 1472, 1473, 9000, 65_507]) {
+      const sent = randomBytes(length)
+      const back = new Promise<Buffer>((resolve) => client.once('message', resolve))
+      client.send(sent, base, HOST)
+      expect(digest(await back), `${length} bytes`).toBe(digest(sent))
+    }
     client.close()
     server.close()
   })
