@@ -25,9 +25,9 @@ function table(capacity: number): FlowTable {
   return flows
 }
 
-/** Looked up in an order that no prefetcher follows: `capacity` is a power of two. */
-function found(capacity: number): Case {
-  const flows = table(capacity)
+/** Looked up in an order that no prefetcher follows: the capacity is a power of two. */
+function found(flows: FlowTable): Case {
+  const { capacity } = flows
   let next = 0
   const run = () => {
     for (let i = 0; i < ROUNDS; i++) {
@@ -39,8 +39,8 @@ function found(capacity: number): Case {
 }
 
 /** The same by bursts: hashed, looked ahead, compared. */
-function ahead(capacity: number): Case {
-  const flows = table(capacity)
+function ahead(flows: FlowTable): Case {
+  const { capacity } = flows
   const hashes = new Int32Array(BURST)
   const guesses = new Int32Array(BURST)
   let next = 0
@@ -64,9 +64,9 @@ function ahead(capacity: number): Case {
   return { name: `flow table: find by bursts, ${capacity} flows`, frames: ROUNDS, run }
 }
 
-/** The oldest of a full table goes, a new one comes. */
-function churned(capacity: number): Case {
-  const flows = table(capacity)
+/** The oldest of a full table goes, a new one comes. Timed last: the flows are others afterwards. */
+function churned(flows: FlowTable): Case {
+  const { capacity } = flows
   let next = capacity
   const run = () => {
     for (let i = 0; i < ROUNDS; i++) {
@@ -106,5 +106,7 @@ function tracked(): Case {
 }
 
 export function tables(): Case[] {
-  return [found(1024), found(1_048_576), ahead(1_048_576), churned(1024), churned(1_048_576), tracked()]
+  const small = table(1024)
+  const large = table(1_048_576)
+  return [found(small), found(large), ahead(large), churned(small), churned(large), tracked()]
 }

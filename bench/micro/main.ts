@@ -41,6 +41,7 @@ const figures = await measure([
   ...stages(),
   ...parts(),
   ...duplex(),
+  ...tables(),
   ...translated(),
   ...speech(),
 ])
