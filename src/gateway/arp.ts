@@ -71,7 +71,7 @@ export class Arp {
     if (this.owns(link, sender)) return this.defend(link, sender, now)
     if ((high & ethernet.GROUP) !== 0 || (high | low) === 0) return reason.ARP_INVALID
     const isOurs = this.owns(link, target)
-    const isTrue = sender !== 0 && link.network.index >= 0 && this.isNeighbour(link, sender)
+    const isTrue = this.isNeighbour(link, sender)
     // A sender that hides behind another frame's address is looked up where its MAC was learned.
     const isPlain = ethernet.sourceHigh(view, at) === high && ethernet.sourceLow(view, at) === low
     const from = isPlain ? port.index : -1

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { TAKEN } from '../../src/gateway/packet.ts'
 import { PERMANENT, STALE } from '../../src/table/neighbour.ts'
-import { broadcast } from '../lab/frame.ts'
+import { broadcast, station } from '../lab/frame.ts'
 import { answers, asks, asksEverybody, keep, out, replies, says, state } from '../lab/speech.ts'
 import { address, GATEWAY, Stand } from '../lab/stand.ts'
 
@@ -164,4 +164,20 @@ it('keeps who was confirmed or configured through a storm of senders', () => {
   }
   expect([stand.neighbours.is(fixed, 1, address('10.7.0.2')), stand.neighbours.count]).toEqual([true, 64])
   expect(stand.neighbours.is(known, 1, address('10.7.0.9'))).toBe(true)
+})
+
+it('looks for a sender that hides behind another MAC where that MAC was learned', () => {
+  const frame = says(1, 7, '10.7.0.9', GATEWAY.address, { hardware: station(8) })
+  stand.hear(4, frame, 0)
+  const n = stand.neighbours.find(1, address('10.7.0.9'))
+  expect([stand.neighbours.low(n), stand.neighbours.port(n)]).toEqual([8, -1])
+  stand.network.macs.insert(0x0200, 8, 2, 1, 0)
+  stand.tick(500)
+  expect(stand.neighbours.port(n)).toBe(2)
+})
+
+it('keeps a configured neighbour configured when it answers', () => {
+  const n = stand.neighbours.permanent(1, address('10.7.0.9'), 0x0200, 9, 0)
+  expect(stand.hear(3, answers(9, '10.7.0.9'), 50)).toBe(TAKEN)
+  expect([state(stand, '10.7.0.9'), stand.neighbours.port(n)]).toEqual([PERMANENT, 3])
 })

@@ -1,7 +1,9 @@
 /** Fragments put together in any order, and what a hostile sender of fragments cannot do. */
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { Link } from '../../src/gateway/link.ts'
 import { TAKEN } from '../../src/gateway/packet.ts'
+import { Network } from '../../src/port/network.ts'
 import { type Cut, cuts, type Datagram, fragment, payload } from '../lab/fragment.ts'
 import { ethernet, ipv4, join, mac, station, sum, vnet } from '../lab/frame.ts'
 import { GATEWAY, Stand } from '../lab/stand.ts'
@@ -207,6 +209,11 @@ it('keeps datagrams apart by addresses, identification, protocol and network', (
   ]
   for (const other of others) expect(feed(bytes, [second], other)).toEqual([TAKEN])
   expect(stand.fragments.datagrams.count).toBe(5)
+  const elsewhere = new Link(new Network(2, 0, 1500, stand.network.macs), stand.ports[2])
+  const packet = stand.place(2, fragment(bytes, second))
+  packet.ingress = elsewhere
+  expect(stand.fragments.add(packet, 0)).toBe(TAKEN)
+  expect(stand.fragments.datagrams.count).toBe(6)
   expect(feed(bytes, [second])).toEqual([text(whole(bytes))])
 })
 

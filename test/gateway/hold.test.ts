@@ -1,7 +1,10 @@
 /** Packets that wait for a neighbour, and what becomes of neighbours with time. */
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { TAKEN } from '../../src/gateway/packet.ts'
+import { Port } from '../../src/port/port.ts'
 import { INCOMPLETE, PROBE, REACHABLE, STALE } from '../../src/table/neighbour.ts'
+import { payload } from '../lab/fragment.ts'
+import { ethernet, ip, ipv4, mac, station, sum, u16, udp } from '../lab/frame.ts'
 import { answers, asks, asksEverybody, delivered, keep, out, says, state } from '../lab/speech.ts'
 import { address, GATEWAY, Stand } from '../lab/stand.ts'
 
@@ -147,4 +150,50 @@ it('drops what waits when the network or the port goes', () => {
   stand.hear(3, answers(9, '10.7.0.9'), 50)
   stand.neighbours.leave(3)
   expect(state(stand, '10.7.0.9')).toBe(0)
+})
+
+/** A translated packet that waits: what it says is not what it came with. */
+function translated(piece: number, length = 8): void {
+  const ends = { source: '100.64.0.2', destination: '10.7.0.9', protocol: 17, fragment: 0 }
+  const body = ipv4(ends, udp(40000, 53, payload(length)))
+  const packet = stand.place(2, ethernet(GATEWAY.mac, station(2), 0x0800, body))
+  packet.read(stand.arena.view)
+  packet.source = address('10.7.0.12')
+  packet.ports = (1234 << 16) | 99
+  packet.destination = address('192.0.2.5')
+  expect(stand.hold.keep(stand.link, address('10.7.0.9'), packet, piece, 0)).toBe(TAKEN)
+  stand.out()
+}
+
+it('tells the sender of a translated packet in its own words', () => {
+  translated(0)
+  for (const now of [1000, 2000, 3000]) stand.tick(now)
+  const told = stand.out().filter(({ frame }) => frame[13] === 0)
+  expect(told).toHaveLength(1)
+  const [{ frame, port }] = told
+  expect([port, [...frame.subarray(30, 34)]]).toEqual([2, ip('10.7.0.12')])
+  expect([...frame.subarray(54, 66)]).toEqual([
+    ...ip('10.7.0.12'),
+    ...ip('192.0.2.5'),
+    ...u16(1234),
+    ...u16(99),
+  ])
+  expect(sum(frame.subarray(42, 62))).toBe(0xffff)
+})
+
+it('tells nobody when the port that a packet came from is another by now', () => {
+  translated(0)
+  stand.ports[2] = new Port(2, 99, stand.network, stand.ports[2].row, 0)
+  for (const now of [1000, 2000, 3000]) stand.tick(now)
+  expect(stand.out().filter(({ frame }) => frame[13] === 0)).toEqual([])
+  expect([stand.hold.count, stand.pool.free]).toEqual([0, 512])
+})
+
+it('sends what waited in the pieces that it is to leave in', () => {
+  translated(600, 1400)
+  stand.hear(3, answers(9, '10.7.0.9'), 50)
+  const sent = stand.out()
+  expect(sent.map(({ frame }) => frame.length)).toEqual([610, 610, 290])
+  expect(sent.every(({ frame }) => frame.subarray(0, 6).join() === mac(station(9)).join())).toBe(true)
+  expect(stand.pool.free).toBe(512)
 })

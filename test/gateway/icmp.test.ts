@@ -215,6 +215,13 @@ it.each([
   stand.pool.give(frame)
 })
 
+it('leaves a partial checksum alone', () => {
+  const body = whole(17, '100.64.0.2', '198.51.100.7', (40000 << 16) | 99)
+  const { at } = stand.place(2, body, vnet({ flags: 1, start: 34, offset: 6 }))
+  restore(stand.arena.view, at, address(guest), address(outside), (1000 << 16) | 53)
+  expect(stand.arena.u8.slice(at + 40, at + 42)).toEqual(body.slice(40, 42))
+})
+
 it('leaves a UDP checksum that was never made alone', () => {
   const body = udp(40000, 99, bytes(8))
   const { at } = stand.place(2, framed(body, { source: '100.64.0.2' }))

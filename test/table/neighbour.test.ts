@@ -73,6 +73,13 @@ it('does what a Map does, over any insertions and removals', () => {
   )
 })
 
+it('finds everybody when others have gone from between them', () => {
+  const { table } = state(512)
+  const numbers = Array.from({ length: 512 }, (_, i) => table.insert(1, i * 7, 0))
+  for (let i = 0; i < 512; i += 2) table.remove(numbers[i])
+  for (let i = 0; i < 512; i++) expect(table.find(1, i * 7)).toBe(i % 2 === 0 ? 0 : numbers[i])
+})
+
 it('gives a number to somebody else as late as it can', () => {
   const { table } = state(64)
   const n = table.insert(1, 1, 0)
