@@ -26,6 +26,7 @@ const peers = [
   'bind9-dnsutils',
   'dnsmasq-base',
   ...['qemu-system-x86', 'busybox-static', 'cpio', 'kmod', 'podman', 'crun', 'conmon', 'prometheus'],
+  ...['isc-dhcp-client', 'kea-admin'],
   ...['nftables', 'iptables', 'ufw', 'conntrack'],
 ]
 

@@ -50,9 +50,10 @@ export class Outlet {
     this.client.restart()
   }
 
-  /** Gives the address back. */
-  close(): void {
+  /** Gives the address back; resolves when the switch has heard so. */
+  async close(): Promise<void> {
     this.client.close()
+    await this.station.parted()
     this.station.close()
   }
 }

@@ -95,7 +95,7 @@ export class Services {
       before.delete(name)
       const present = this.outlets.get(name)
       if (present?.incarnation === local.incarnation) continue
-      present?.close()
+      void present?.close()
       const heard = (given: Leased | null) => {
         if (given === null) leased.delete(name)
         else leased.set(name, given)
@@ -104,7 +104,7 @@ export class Services {
       this.outlets.set(name, new Outlet(local, this.ends, heard, this.log))
     }
     for (const name of before) {
-      this.outlets.get(name)?.close()
+      void this.outlets.get(name)?.close()
       this.outlets.delete(name)
       leased.delete(name)
     }
@@ -157,7 +157,8 @@ export class Services {
   }
 
   async close(): Promise<void> {
-    for (const each of [...this.desks.values(), ...this.outlets.values()]) each.close()
+    for (const desk of this.desks.values()) desk.close()
+    await Promise.all([...this.outlets.values()].map((outlet) => outlet.close()))
     this.desks.clear()
     this.outlets.clear()
     this.published.close()

@@ -210,10 +210,11 @@ export class Works {
     if (isClosed && this.plant.ground.look()) await this.swap()
   }
 
-  /** Ends the workers, then removes every device. */
+  /** Ends the services, then the workers, then removes every device. */
   async close(): Promise<void> {
-    await this.crew.end()
+    // Services first: what they say last, a leased address given back, has to leave.
     await this.services.close()
+    await this.crew.end()
     this.host.close()
     for (const member of this.plant.members.values()) this.plant.shut(member)
     this.plant.members.clear()

@@ -43,6 +43,11 @@ export class MemoryPort {
     return true
   }
 
+  /** True if the switch has taken everything that was sent. */
+  get idle(): boolean {
+    return this.tx.empty
+  }
+
   /** The oldest frame that the switch sent here and its vnet header, copied, or null. */
   receive(): { frame: Uint8Array; vnet: Uint8Array } | null {
     const slot = this.rx.oldest()

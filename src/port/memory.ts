@@ -72,6 +72,11 @@ export class Way {
     return Atomics.load(this.i32, this.base + HEAD) === tail ? -1 : this.slotAt(tail)
   }
 
+  /** For the writer: true if the reader has taken everything. */
+  get empty(): boolean {
+    return this.i32[this.base + HEAD] === Atomics.load(this.i32, this.base + TAIL)
+  }
+
   consume(): void {
     Atomics.store(this.i32, this.base + TAIL, (this.i32[this.base + TAIL] + 1) | 0)
   }

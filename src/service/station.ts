@@ -4,6 +4,7 @@
  * MAC. Everything a guest can send arrives here; what is malformed is counted and dropped, and a flood of it leaves the control
  * thread its turns.
  */
+import { setTimeout as pause } from 'node:timers/promises'
 import type { MemoryPort } from '../port/embed.ts'
 import * as arp from '../wire/arp.ts'
 import * as ethernet from '../wire/ethernet.ts'
@@ -54,6 +55,8 @@ const SHARE = 64
 /** Frames that wait for room in the port: the switch empties it within microseconds, so more than this is a flood. */
 const BACKLOG = 512
 const RETRY_MS = 1
+/** A worker that sleeps wakes in microseconds; a busy machine may keep it waiting. */
+const PARTING_MS = 100
 const TTL = 64
 const HEADERS = ethernet.HEADER_LENGTH + ipv4.HEADER_LENGTH + udp.HEADER_LENGTH
 const IPV4_AT = ethernet.HEADER_LENGTH
@@ -140,6 +143,11 @@ export class Station {
     const { high, low } = this.seat
     arp.write(view, ethernet.HEADER_LENGTH, arp.REQUEST, high, low, 0, 0, 0, address)
     return this.put(frame)
+  }
+
+  /** Resolves when the switch has taken what was sent, or after a time in which a living one would have. */
+  async parted(): Promise<void> {
+    for (let left = PARTING_MS; left > 0 && !this.port.idle; left--) await pause(1)
   }
 
   /** Gives the port back; nothing is called afterwards. */
