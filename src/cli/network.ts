@@ -22,8 +22,9 @@ const columns = [
 ]
 
 /** Where a network leads, in one cell. */
-function outside({ type, ifname, address }: UplinkRow): string {
-  return `${type} ${ifname}${address === null ? '' : ` ${address}`}`
+function outside({ type, ifname, address, state, reason }: UplinkRow): string {
+  const now = reason === '' ? (address ?? 'without an address') : `${state} (${reason})`
+  return `${type} ${ifname} ${now}`
 }
 
 interface AddOptions {

@@ -24,6 +24,8 @@ export const NetworkAnswer = z.strictObject({
       ifname: z.string(),
       address: z.string().nullable(),
       router: z.string().nullable(),
+      state: z.enum(['up', 'waiting', 'down']),
+      reason: z.string().describe('why it is not up, empty when it is'),
     })
     .nullable(),
   host: z.strictObject({ ifname: z.string(), address: z.string().nullable() }).nullable(),

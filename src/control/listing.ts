@@ -71,7 +71,9 @@ function uplink(plant: Plant, configuration: NetworkConfiguration): UplinkRow | 
   const text = (value: number | undefined) => (value ? ipv4Text(value) : null)
   const ifname = way.kind === 'nic' ? way.device : uplinkIfname(configuration)
   const address = seat?.address ? `${ipv4Text(seat.address)}/${seat.prefix}` : null
-  return { type: way.kind, ifname, address, router: text(seat?.router) }
+  const member = plant.members.get(uplinkName(name))
+  const state = member === undefined ? { state: 'down' as const, reason: 'it has no port' } : look(member)
+  return { type: way.kind, ifname, address, router: text(seat?.router), ...state }
 }
 
 /** The user's network that a port belongs to. */

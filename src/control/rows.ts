@@ -32,6 +32,9 @@ export interface UplinkRow {
   /** what the switch has out there, null while it has none, and to whom it sends */
   address: string | null
   router: string | null
+  /** of the interface; why it is not up, '' when it is */
+  state: PortRow['state']
+  reason: string
 }
 
 export interface PortRow {
