@@ -1,21 +1,25 @@
 /**
- * `npm run bench`, second half: the same work through Bridgeport and through its peers, side by side.
+ * `npm run bench`, after the microbenchmarks: the same work through Bridgeport and through its peers, side by side.
  *
- *   --rounds N  --seconds S  --only peer,peer  --measure tcp,rate,latency  --quick
+ *   [nat]  first argument: NATs instead of switches
+ *   --rounds N  --seconds S  --only peer,peer  --measure tcp,rate,latency | out,back,in,rate,connect,dhcp  --quick
  */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Contest } from './compare/contest.ts'
 import { between, usage } from './compare/cpu.ts'
 import { judge } from './compare/goals.ts'
 import { sweep } from './compare/ground.ts'
 import { plan as choose, Refusal } from './compare/options.ts'
-import { installed } from './compare/peer.ts'
-import { chart, plots } from './compare/plot.ts'
+import { installed, type Joint } from './compare/peer.ts'
+import { chart } from './compare/plot.ts'
 import { json, machine, markdown, peers, type Report } from './compare/report.ts'
 import { root } from './compare/root.ts'
 import { compare } from './compare/run.ts'
 import { summarize } from './compare/summary.ts'
+import { switches } from './compare/switches.ts'
+import { nats } from './nat/nats.ts'
 
 const results = join(root, 'bench/results')
 
@@ -27,8 +31,12 @@ async function busy(signal: AbortSignal): Promise<number> {
   return between(before.used, usage([])).machine / seconds / machine(0).cpus
 }
 
-async function main(signal: AbortSignal): Promise<boolean> {
-  const { plan, absent } = choose(process.argv.slice(2))
+async function main<J extends Joint>(
+  contest: Contest<J>,
+  args: string[],
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { plan, absent } = choose(contest, args)
   if (process.getuid?.() !== 0 || !existsSync('/dev/net/tun'))
     throw new Refusal('comparing needs root and /dev/net/tun, it makes network namespaces; run it as root')
   if (!installed('ip') || !installed('setpriv'))
@@ -46,13 +54,14 @@ async function main(signal: AbortSignal): Promise<boolean> {
     machine: state,
     rounds,
     seconds,
+    terms: contest.terms,
     peers: peers(plan),
     absent,
   }
   const report: Report = { ...measured, summaries, goals: judge(summaries), outcomes }
   mkdirSync(results, { recursive: true })
-  writeFileSync(join(results, 'compare.json'), json(report))
-  for (const plot of plots) {
+  writeFileSync(join(results, `${contest.name}.json`), json(report))
+  for (const plot of contest.plots) {
     const svg = chart(plot, report)
     const file = join(results, `${plot.name}.svg`)
     // A plot of an earlier run beside this run's figures would mislead.
@@ -72,7 +81,12 @@ for (const [name, number] of Object.entries({ SIGHUP: 1, SIGINT: 2, SIGTERM: 15 
     controller.abort(new Refusal('interrupted; everything is cleaned up'))
   })
 try {
-  if (!(await main(controller.signal))) status ||= 1
+  const [first, ...rest] = process.argv.slice(2)
+  const done =
+    first === 'nat'
+      ? main(nats, rest, controller.signal)
+      : main(switches, process.argv.slice(2), controller.signal)
+  if (!(await done)) status ||= 1
 } catch (error) {
   // The reason of an abort may arrive wrapped in whatever it interrupted.
   const reason = controller.signal.aborted ? controller.signal.reason : error

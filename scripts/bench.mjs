@@ -1,7 +1,7 @@
 /**
- * `npm run bench`: builds, then the microbenchmarks, then the comparison with other switches.
+ * `npm run bench`: builds, then the microbenchmarks, then the comparison with other switches, then that with other NATs.
  *
- *   npm run bench -- [micro|compare] [--quick …]     options go to the comparison (bench/main.ts)
+ *   npm run bench -- [micro|compare|nat] [--quick …]     options go to the comparisons (bench/main.ts)
  */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -44,14 +44,19 @@ function run(name, args) {
 
 async function main() {
   const [first, ...rest] = process.argv.slice(2)
-  const only = first === 'micro' || first === 'compare' ? first : null
+  const only = ['micro', 'compare', 'nat'].includes(first) ? first : null
   const args = only ? rest : process.argv.slice(2)
   await build()
   progress('bundling the benchmarks')
   await bundle()
   let status = 0
-  if (only !== 'compare') status = await run('micro.js', [])
-  if (only !== 'micro' && status === 0) status = await run('main.js', args)
+  // A peer that fails does not keep the next part from running; a signal (128 and its number) does.
+  const wanted = (part) => status < 128 && (only === null || only === part)
+  // Names of peers and measurements mean the switches, unless it is said otherwise.
+  const named = only === null && args.some((arg) => /^--(only|measure)\b/.test(arg))
+  if (wanted('micro')) status = await run('micro.js', [])
+  if (wanted('compare')) status = (await run('main.js', args)) || status
+  if (wanted('nat') && !named) status = (await run('main.js', ['nat', ...args])) || status
   process.exit(status)
 }
 

@@ -1,14 +1,20 @@
-/** What Bridgeport sets out to reach beside its peers, as ratios: they survive a change of machine, absolutes do not. */
-import type { Metric } from './metric.ts'
+/** What Bridgeport sets out to reach beside its peers, as ratios where that can be: they survive a change of machine, absolutes do not. */
+import type { Metric, Stream } from './metric.ts'
 import type { Summary } from './summary.ts'
 
 interface Goal {
   metric: Metric
-  peer: string
-  /** at least this ratio Bridgeport / peer, or at most */
+  /** whom the figure is divided by; null: the figure itself is judged */
+  peer: string | null
+  /** at least this, or at most */
   bound: number
   sense: 'least' | 'most'
 }
+
+/** Bridgeport's rows of a table. */
+const own = ['bridgeport', 'bridgeport-nic']
+
+const streams: Stream[] = ['out1', 'out4', 'out16', 'back1', 'back4', 'back16', 'in1', 'in4', 'in16']
 
 const goals: Goal[] = [
   ...(['tcp1', 'tcp4'] as const).flatMap((metric): Goal[] => [
@@ -19,9 +25,20 @@ const goals: Goal[] = [
   { metric: 'rate', peer: 'ovs', bound: 1.6, sense: 'least' },
   { metric: 'rate', peer: 'bridge', bound: 1, sense: 'least' },
   { metric: 'flood', peer: 'ovs', bound: 0.5, sense: 'most' },
+  ...streams.flatMap((metric): Goal[] => [
+    { metric, peer: 'slirp4netns', bound: 6, sense: 'least' },
+    { metric, peer: 'kernel', bound: 0.3, sense: 'least' },
+  ]),
+  { metric: 'connections', peer: 'kernel', bound: 0.5, sense: 'least' },
+  { metric: 'leases', peer: null, bound: 1980, sense: 'least' },
+  { metric: 'leasesLost', peer: null, bound: 0, sense: 'most' },
+  { metric: 'rateMeanwhile', peer: null, bound: 90, sense: 'least' },
 ]
 
 export interface Judgement extends Goal {
+  /** which of Bridgeport's rows */
+  ours: string
+  /** ours / theirs, or the figure itself */
   ratio: number
   met: boolean
 }
@@ -30,11 +47,14 @@ export interface Judgement extends Goal {
 export function judge(summaries: Summary[]): Judgement[] {
   const median = (peer: string, metric: Metric) =>
     summaries.find((summary) => summary.peer === peer)?.figures[metric]?.median
-  return goals.flatMap((goal) => {
-    const ours = median('bridgeport', goal.metric)
-    const theirs = median(goal.peer, goal.metric)
-    if (ours === undefined || theirs === undefined) return []
-    const ratio = ours / theirs
-    return [{ ...goal, ratio, met: goal.sense === 'least' ? ratio >= goal.bound : ratio <= goal.bound }]
-  })
+  return own.flatMap((ours) =>
+    goals.flatMap((goal) => {
+      const figure = median(ours, goal.metric)
+      const divisor = goal.peer === null ? 1 : median(goal.peer, goal.metric)
+      if (figure === undefined || divisor === undefined) return []
+      const ratio = figure / divisor
+      const met = goal.sense === 'least' ? ratio >= goal.bound : ratio <= goal.bound
+      return [{ ...goal, ours, ratio, met }]
+    }),
+  )
 }

@@ -94,9 +94,9 @@ export class Ground {
     await this.run('ip', ['link', 'set', ifname, 'mtu', String(mtu), 'up'], { namespace })
   }
 
-  /** Waits until the ends reach each other; the switch has learned both then. */
-  async reach(): Promise<void> {
-    const ping = ['-c', '1', '-W', '1', addressB]
+  /** Waits until namespace a reaches an address in b; what stands between has learned both then. */
+  async reach(address: string): Promise<void> {
+    const ping = ['-c', '1', '-W', '1', address]
     for (let attempt = 1; ; attempt++) {
       try {
         await this.run('ping', ping, { namespace: this.a })

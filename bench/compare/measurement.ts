@@ -3,11 +3,11 @@ import type { Ground } from './ground.ts'
 import type { Sample } from './metric.ts'
 import type { Joint } from './peer.ts'
 
-export interface Measurement {
+export interface Measurement<J extends Joint = Joint> {
   /** what `--measure` calls it */
   name: string
   /** programs it cannot do without, and the Debian package of each */
   needs: Record<string, string>
   /** Measures for about `seconds`. */
-  take(ground: Ground, joint: Joint, seconds: number): Promise<Sample>
+  take(ground: Ground, joint: J, seconds: number): Promise<Sample>
 }

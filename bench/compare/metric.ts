@@ -12,6 +12,18 @@ export type Metric =
   | 'gigabyteSwitch'
   | 'framesMachine'
   | 'framesSwitch'
+  | Stream
+  | 'connections'
+  | 'connectionsFailed'
+  | 'connectionsMachine'
+  | 'connectionsSwitch'
+  | 'leases'
+  | 'leasesLost'
+  | 'leaseDelay'
+  | 'rateMeanwhile'
+
+/** TCP through a NAT, by who sends and how many streams: to the outside, from the outside, in through a published port. */
+export type Stream = `${'out' | 'back' | 'in'}${1 | 4 | 16}`
 
 /** What one round yielded; a figure that does not apply to a peer is absent. */
 export type Sample = Partial<Record<Metric, number>>
@@ -30,9 +42,26 @@ export const rows: Record<Metric, Row> = {
   flood: { title: 'round trip, `ping -f` average', unit: 'µs', digits: 1 },
   median: { title: 'round trip, 1,000/s, median', unit: 'µs', digits: 1 },
   p99: { title: 'round trip, 1,000/s, p99', unit: 'µs', digits: 1 },
+  out1: { title: 'guest sends, 1 stream', unit: 'Gbit/s', digits: 2 },
+  out4: { title: 'guest sends, 4 streams', unit: 'Gbit/s', digits: 2 },
+  out16: { title: 'guest sends, 16 streams', unit: 'Gbit/s', digits: 2 },
+  back1: { title: 'guest receives, 1 stream', unit: 'Gbit/s', digits: 2 },
+  back4: { title: 'guest receives, 4 streams', unit: 'Gbit/s', digits: 2 },
+  back16: { title: 'guest receives, 16 streams', unit: 'Gbit/s', digits: 2 },
+  in1: { title: 'published port, 1 stream', unit: 'Gbit/s', digits: 2 },
+  in4: { title: 'published port, 4 streams', unit: 'Gbit/s', digits: 2 },
+  in16: { title: 'published port, 16 streams', unit: 'Gbit/s', digits: 2 },
+  connections: { title: 'TCP connections opened and closed', unit: '1/s', digits: 0 },
+  connectionsFailed: { title: 'TCP connections that failed', unit: '%', digits: 2 },
+  leases: { title: 'DHCP exchanges', unit: '1/s', digits: 0 },
+  leasesLost: { title: 'DHCP messages lost', unit: '', digits: 0 },
+  leaseDelay: { title: 'DHCP answer, longest', unit: 'ms', digits: 2 },
+  rateMeanwhile: { title: 'frames forwarded during DHCP', unit: '%', digits: 1 },
   gigabyteMachine: { title: 'CPU per GB of TCP, whole machine', unit: 's', digits: 2 },
   gigabyteSwitch: { title: 'CPU per GB of TCP, switch', unit: 's', digits: 2 },
   framesMachine: { title: 'CPU per million frames, whole machine', unit: 's', digits: 2 },
+  connectionsMachine: { title: 'CPU per 1,000 connections, whole machine', unit: 's', digits: 3 },
+  connectionsSwitch: { title: 'CPU per 1,000 connections, switch', unit: 's', digits: 3 },
   framesSwitch: { title: 'CPU per million frames, switch', unit: 's', digits: 2 },
 }
 

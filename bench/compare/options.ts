@@ -1,18 +1,8 @@
 /** The command line of the comparison. */
 import { parseArgs } from 'node:util'
-import { bridge } from './bridge.ts'
-import { bridgeport } from './bridgeport.ts'
-import { duplex } from './duplex.ts'
-import { latency } from './latency.ts'
-import { ovs } from './ovs.ts'
-import { installed } from './peer.ts'
-import { rate } from './rate.ts'
+import type { Contest } from './contest.ts'
+import { installed, type Joint } from './peer.ts'
 import type { Plan } from './run.ts'
-import { throughput } from './throughput.ts'
-import { vde } from './vde.ts'
-
-const allPeers = [bridgeport, bridge, ovs, vde, duplex]
-const allMeasurements = [throughput, rate, latency]
 
 /** Three rounds are the fewest whose median discards an outlier; five seconds outlast the scheduler's moods. */
 const usual = { rounds: 3, seconds: 5 }
@@ -38,7 +28,10 @@ function positive(key: string, text: string | undefined, otherwise: number): num
 }
 
 /** What to run, and which peers or measurements stay out for which reason. */
-export function plan(args: string[]): { plan: Plan; absent: Record<string, string> } {
+export function plan<J extends Joint>(
+  contest: Contest<J>,
+  args: string[],
+): { plan: Plan<J>; absent: Record<string, string> } {
   const text = { type: 'string' } as const
   const spec = { rounds: text, seconds: text, only: text, measure: text, quick: { type: 'boolean' } } as const
   let values: { rounds?: string; seconds?: string; only?: string; measure?: string; quick?: boolean }
@@ -49,12 +42,12 @@ export function plan(args: string[]): { plan: Plan; absent: Record<string, strin
   }
   const defaults = values.quick ? quick : usual
   const absent: Record<string, string> = {}
-  const peers = choose('--only', values.only, allPeers).filter((peer) => {
+  const peers = choose('--only', values.only, contest.peers).filter((peer) => {
     const reason = peer.missing()
     if (reason) absent[peer.name] = reason
     return reason === null
   })
-  const measurements = choose('--measure', values.measure, allMeasurements).filter(({ name, needs }) => {
+  const measurements = choose('--measure', values.measure, contest.measurements).filter(({ name, needs }) => {
     const [missing] = Object.entries(needs).filter(([program]) => !installed(program))
     if (missing) absent[name] = `${missing[0]} is missing; install the package ${missing[1]}`
     return missing === undefined
@@ -63,5 +56,5 @@ export function plan(args: string[]): { plan: Plan; absent: Record<string, strin
     throw new Refusal(`nothing to compare: ${Object.values(absent).join('; ')}`)
   const rounds = Math.ceil(positive('--rounds', values.rounds, defaults.rounds))
   const seconds = positive('--seconds', values.seconds, defaults.seconds)
-  return { plan: { peers, measurements, rounds, seconds }, absent }
+  return { plan: { peers, measurements, target: contest.target, rounds, seconds }, absent }
 }

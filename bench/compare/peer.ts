@@ -13,7 +13,7 @@ export interface Joint {
   pids: number[]
 }
 
-export interface Peer {
+export interface Peer<J extends Joint = Joint> {
   /** what `--only` and the JSON call it */
   name: string
   /** what the table calls it */
@@ -22,7 +22,7 @@ export interface Peer {
   missing(): string | null
   version(): string
   /** Starts the switch in namespace s of the ground and plugs both ends in, addresses set. */
-  start(ground: Ground): Promise<Joint>
+  start(ground: Ground): Promise<J>
 }
 
 /** True when a program is on the PATH; Debian's sbin folders count even where a user's PATH lacks them. */

@@ -91,7 +91,7 @@ export function chart(plot: Plot, report: Report): string | null {
     y += headingHeight
     const scale = barsWidth / largest(unit)
     for (const { name, title } of measured) {
-      const colour = name === 'bridgeport' ? ours : others
+      const colour = name.startsWith('bridgeport') ? ours : others
       body += bar(y, title, figure(name, metric) as Figure, scale, digits, colour)
       y += barPitch
     }

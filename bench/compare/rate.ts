@@ -44,17 +44,15 @@ function read(ground: Ground, joint: Joint): Reading {
   }
 }
 
-async function mac(ground: Ground, end: End, ifname: string): Promise<string> {
+export async function mac(ground: Ground, end: End, ifname: string): Promise<string> {
   const output = await ground.run('ip', ['-json', 'link', 'show', 'dev', ifname], { namespace: ground[end] })
   return (JSON.parse(output) as { address: string }[])[0].address
 }
 
-async function take(ground: Ground, joint: Joint, seconds: number): Promise<Sample> {
-  const source = await mac(ground, 'a', joint.a)
-  const destination = await mac(ground, 'b', joint.b)
-  const frame = `{ eth(da=${destination}, sa=${source}, proto=0x88b5), fill(0x00, ${payloadLength}) }\n`
+/** Sends `frame` (trafgen's language) from namespace a as fast as one CPU can and counts what comes out in b. */
+export async function flood(ground: Ground, joint: Joint, seconds: number, frame: string): Promise<Sample> {
   const file = join(ground.folder, 'frame.cfg')
-  writeFileSync(file, frame)
+  writeFileSync(file, `${frame}\n`)
   const options = ['--dev', joint.a, '--conf', file, '--cpus', '1', '--no-sock-mem', '--no-cpu-stats']
   const bound = ['--signal', 'KILL', String(Math.ceil(seconds) + slackSeconds)]
   const sender = ground.spawn('timeout', [...bound, 'trafgen', ...options], { namespace: ground.a })
@@ -70,6 +68,13 @@ async function take(ground: Ground, joint: Joint, seconds: number): Promise<Samp
     sender.kill('SIGKILL')
   }
   return figures(before, after)
+}
+
+async function take(ground: Ground, joint: Joint, seconds: number): Promise<Sample> {
+  const source = await mac(ground, 'a', joint.a)
+  const destination = await mac(ground, 'b', joint.b)
+  const frame = `{ eth(da=${destination}, sa=${source}, proto=0x88b5), fill(0x00, ${payloadLength}) }`
+  return flood(ground, joint, seconds, frame)
 }
 
 function figures(before: Reading, after: Reading): Sample {

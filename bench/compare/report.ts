@@ -2,7 +2,7 @@
 import { cpus, release, totalmem } from 'node:os'
 import type { Judgement } from './goals.ts'
 import { metrics, rows } from './metric.ts'
-import type { Peer } from './peer.ts'
+import type { Joint, Peer } from './peer.ts'
 import type { Plan } from './run.ts'
 import type { Figure, Outcome, Summary } from './summary.ts'
 
@@ -18,6 +18,8 @@ export interface Report {
   }
   rounds: number
   seconds: number
+  /** conditions that all peers share, said below the table */
+  terms: string
   peers: { name: string; title: string; version: string }[]
   /** peers that were not measured, and why */
   absent: Record<string, string>
@@ -38,8 +40,8 @@ export function machine(busyBefore: number): Report['machine'] {
   }
 }
 
-export function peers(plan: Plan): Report['peers'] {
-  return plan.peers.map(({ name, title, version }: Peer) => ({ name, title, version: version() }))
+export function peers<J extends Joint>(plan: Plan<J>): Report['peers'] {
+  return plan.peers.map(({ name, title, version }: Peer<J>) => ({ name, title, version: version() }))
 }
 
 function cell(figure: Figure | undefined, digits: number): string {
@@ -68,10 +70,12 @@ function goals(report: Report): string {
   if (report.goals.length === 0) return ''
   const title = (name: string) => report.peers.find((peer) => peer.name === name)?.title ?? name
   let text = line(['Bridgeport / peer', 'ratio', 'goal', '']) + line(['---', '--:', '--:', '---'])
-  for (const { metric, peer, ratio, bound, sense, met } of report.goals) {
+  for (const { ours, metric, peer, ratio, bound, sense, met } of report.goals) {
+    const who = ours === 'bridgeport' ? '' : `, ${title(ours)}`
+    const whom = peer === null ? '' : ` / ${title(peer)}`
     const bounds = `${sense === 'least' ? '≥' : '≤'} ${bound}`
     text += line([
-      `${rows[metric].title} / ${title(peer)}`,
+      `${rows[metric].title}${who}${whom}`,
       ratio.toFixed(2),
       bounds,
       met ? 'met' : 'falls short',
@@ -104,7 +108,7 @@ export function markdown(report: Report): string {
   return (
     `${figures(report)}${goals(report)}\n` +
     `- ${processor}, ${cpus} CPUs, Linux ${kernel}, Node ${node}; ${(busyBefore * 100).toFixed(0)} % busy before the run\n` +
-    `- ${rounds}; MTU 1500, each peer's default offloads\n- ${versions}\n${bound(report)}${absent.join('')}${failures.join('')}`
+    `- ${rounds}; ${report.terms}\n- ${versions}\n${bound(report)}${absent.join('')}${failures.join('')}`
   )
 }
 

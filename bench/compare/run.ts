@@ -6,12 +6,14 @@
 import { Ground } from './ground.ts'
 import type { Measurement } from './measurement.ts'
 import type { Sample } from './metric.ts'
-import type { Peer } from './peer.ts'
+import type { Joint, Peer } from './peer.ts'
 import type { Outcome } from './summary.ts'
 
-export interface Plan {
-  peers: Peer[]
-  measurements: Measurement[]
+export interface Plan<J extends Joint = Joint> {
+  peers: Peer<J>[]
+  measurements: Measurement<J>[]
+  /** what namespace a has to reach before anything is measured */
+  target: string
   rounds: number
   /** length of each measurement */
   seconds: number
@@ -21,7 +23,11 @@ export interface Plan {
 export type Progress = (text: string) => void
 
 /** Runs a plan. A peer that fails yields its reason and the others go on; only `signal` ends the run, by throwing. */
-export async function compare(plan: Plan, signal: AbortSignal, progress: Progress): Promise<Outcome[]> {
+export async function compare<J extends Joint>(
+  plan: Plan<J>,
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<Outcome[]> {
   const outcomes: Outcome[] = []
   for (let round = 0; round < plan.rounds; round++) {
     const first = round % plan.peers.length
@@ -35,14 +41,20 @@ export async function compare(plan: Plan, signal: AbortSignal, progress: Progres
   return outcomes
 }
 
-async function turn(peer: Peer, round: number, plan: Plan, signal: AbortSignal, say: Progress) {
+async function turn<J extends Joint>(
+  peer: Peer<J>,
+  round: number,
+  plan: Plan<J>,
+  signal: AbortSignal,
+  say: Progress,
+): Promise<Outcome> {
   const sample: Sample = {}
   const failures: string[] = []
   say('start')
   const ground = await Ground.open(signal)
   try {
     const joint = await peer.start(ground)
-    await ground.reach()
+    await ground.reach(plan.target)
     for (const measurement of plan.measurements) {
       say(measurement.name)
       try {

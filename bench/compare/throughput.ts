@@ -1,6 +1,6 @@
 /** TCP from namespace to namespace with iperf3, one stream and four, and the CPU time that a gigabyte costs. */
 import { between, usage } from './cpu.ts'
-import { addressB, type Ground } from './ground.ts'
+import { addressB, type End, type Ground } from './ground.ts'
 import type { Measurement } from './measurement.ts'
 import type { Sample } from './metric.ts'
 import type { Joint } from './peer.ts'
@@ -14,14 +14,31 @@ interface Report {
   end: { sum_received: { bytes: number; bits_per_second: number } }
 }
 
-async function transfer(ground: Ground, joint: Joint, seconds: number, streams: number) {
-  const server = ground.spawn('iperf3', ['--server', '--one-off', '--forceflush'], { namespace: ground.b })
+/** Who connects to whom, at which address, and who sends. */
+export interface Route {
+  client: End
+  server: End
+  address: string
+  /** true: the server sends */
+  reverse: boolean
+}
+
+/** One transfer of about `seconds` in `streams` connections; iperf3's server listens on its usual port, 5201. */
+export async function transfer(ground: Ground, joint: Joint, seconds: number, streams: number, way: Route) {
+  const listen = ['--server', '--one-off', '--forceflush']
+  const server = ground.spawn('iperf3', listen, { namespace: ground[way.server] })
   await server.until(/Server listening/, slackMs)
-  const client = ['--client', addressB, '--time', String(seconds), '--parallel', String(streams), '--json']
+  const client = ['--client', way.address, '--time', String(seconds), '--parallel', String(streams), '--json']
+  if (way.reverse) client.push('--reverse')
   const before = usage(joint.pids)
-  const output = await ground.run('iperf3', client, { namespace: ground.a }, seconds * 1000 + slackMs)
+  let output: string
+  try {
+    const inside = { namespace: ground[way.client] }
+    output = await ground.run('iperf3', client, inside, seconds * 1000 + slackMs)
+  } finally {
+    await server.stop()
+  }
   const used = between(before, usage(joint.pids))
-  await server.stop()
   const report = JSON.parse(output) as Report
   if (report.error) throw new Error(`iperf3: ${report.error}`)
   const { bytes, bits_per_second: rate } = report.end.sum_received
@@ -29,8 +46,9 @@ async function transfer(ground: Ground, joint: Joint, seconds: number, streams: 
 }
 
 async function take(ground: Ground, joint: Joint, seconds: number): Promise<Sample> {
-  const one = await transfer(ground, joint, seconds, 1)
-  const four = await transfer(ground, joint, seconds, 4)
+  const way: Route = { client: 'a', server: 'b', address: addressB, reverse: false }
+  const one = await transfer(ground, joint, seconds, 1, way)
+  const four = await transfer(ground, joint, seconds, 4, way)
   const sample: Sample = {
     tcp1: one.gigabits,
     tcp4: four.gigabits,

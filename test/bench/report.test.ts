@@ -26,6 +26,7 @@ function report(): Report {
     machine: machine(0),
     rounds: 3,
     seconds: 5,
+    terms: 'MTU 1500',
     peers,
     absent: { vde: 'install vde2' },
   }
