@@ -29,7 +29,8 @@ suite('refusals', ['setpriv', 'unshare'], () => {
 
   it.each([
     ['an unknown key', { lan: { ...lan, colour: 'red' } }, {}, 'networks.lan.colour'],
-    ['a mode that is not there yet', { lan: { ...lan, mode: 'nat' } }, {}, 'not available yet'],
+    ['a key that is not there yet', { lan: { ...lan, filterBridged: true } }, {}, 'not available yet'],
+    ['a mode that leads nowhere', { lan: { ...lan, uplink: 'host' } }, {}, 'leads nowhere'],
     [
       'overlapping subnets',
       { lan, two: { ...lan, subnet: '10.7.0.128/25', gateway: '10.7.0.129' } },
