@@ -38,7 +38,7 @@ const REACHABLE_MS = 30_000
 const USED_MS = 2000
 /** A neighbour that was neither used nor heard for so long is forgotten. */
 const FORGET_MS = 300_000
-/** How often all neighbours are looked at. */
+/** How often each neighbour is looked at. */
 const ROUND_MS = 250
 
 /** int32 of one waiting packet */
@@ -74,6 +74,7 @@ export class Hold implements Holder {
   private readonly last: Int32Array
   private readonly waiting: Int32Array
   private looked = 0
+  private hand = 0
 
   constructor(
     view: DataView,
@@ -195,10 +196,8 @@ export class Hold implements Holder {
       const entry = this.shift(n)
       const frame = held[entry + FRAME]
       const at = this.pool.frameAt(frame)
-      view.setUint16(at, neighbours.high(n))
-      view.setInt32(at + 2, neighbours.low(n))
-      view.setUint16(at + 6, link.high)
-      view.setInt32(at + 8, link.low)
+      ethernet.setDestination(view, at, neighbours.high(n), neighbours.low(n))
+      ethernet.setSource(view, at, link.high, link.low)
       const out = neighbours.port(n)
       if (held[entry + PIECE] === 0) {
         this.outbox.add(frame, held[entry + LENGTH], link.port.index, out)
@@ -241,14 +240,16 @@ export class Hold implements Holder {
     else this.ask.everybody(link, address)
   }
 
-  /** Looks after all neighbours, four times a second; call it every round. */
+  /** Looks after neighbours: as many as time has passed, so that each has its turn four times a second. Call it every round. */
   tick(now: number): void {
     const passed = (now - this.looked) | 0
-    if (passed >= 0 && passed < ROUND_MS) return
+    if (passed === 0) return
     this.looked = now
     const { neighbours } = this
-    for (let i = neighbours.count - 1; i >= 0; i--) {
-      const n = neighbours.at(i)
+    const part = passed < 0 ? 1 : Math.min(1, passed / ROUND_MS)
+    for (let share = Math.ceil(neighbours.count * part); share > 0 && neighbours.count > 0; share--) {
+      if (this.hand <= 0 || this.hand > neighbours.count) this.hand = neighbours.count
+      const n = neighbours.at(--this.hand)
       this.look(n, neighbours.state(n), now)
     }
     this.outbox.flush()
@@ -295,6 +296,5 @@ export class Hold implements Holder {
     const entry = macs.find(neighbours.high(n), neighbours.low(n))
     if (entry >= 0) neighbours.setPort(n, macs.port(entry))
     else if (members.length === 1) neighbours.setPort(n, members[0].index)
-    else if (neighbours.state(n) === PERMANENT) neighbours.setPort(n, -1)
   }
 }
