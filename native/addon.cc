@@ -52,6 +52,7 @@ static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   registerRelay(env, exports);
   registerSocket(env, exports);
   registerRequest(env, exports);
+  registerRing(env, exports);
   return exports;
 }
 

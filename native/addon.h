@@ -53,5 +53,6 @@ void registerProcess(Napi::Env env, Napi::Object exports);
 void registerRelay(Napi::Env env, Napi::Object exports);
 void registerSocket(Napi::Env env, Napi::Object exports);
 void registerRequest(Napi::Env env, Napi::Object exports);
+void registerRing(Napi::Env env, Napi::Object exports);
 
 }  // namespace bridgeport

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include <node_api.h>
 
@@ -13,6 +14,13 @@ constexpr size_t kVnetHeader = 10;         // struct virtio_net_hdr, virtio 1.2 
 constexpr size_t kFrameMax = 65535 + 14 + 8;  // an IP packet, its Ethernet header, two VLAN tags
 constexpr int kBurst = 64;
 
+// A receive ring of a packet socket that this thread maps; see ring.cc.
+struct Ring {
+  int fd;
+  uint8_t* base;
+  unsigned next;
+};
+
 struct Binding {
   uint8_t* arena = nullptr;
   size_t length = 0;
@@ -20,6 +28,7 @@ struct Binding {
   size_t stride = 0;
   size_t dataAt = 0;
   double lastReturn = 0;
+  std::vector<Ring> rings;
 
   uint8_t* frame(int32_t index) const { return arena + poolAt + static_cast<size_t>(index) * stride + dataAt; }
   int32_t* column(int32_t at) const { return reinterpret_cast<int32_t*>(arena + at); }

@@ -5,6 +5,7 @@
 // frame that did not fit), errno.
 #include "addon.h"
 #include "binding.h"
+#include "ring.h"
 
 #include <linux/if_packet.h>
 #include <sys/socket.h>
@@ -13,7 +14,7 @@
 
 namespace bridgeport {
 
-enum Kind : int32_t { kTap = 0, kTun = 1, kPacket = 2 };
+enum Kind : int32_t { kTap = 0, kTun = 1, kPacket = 2, kRing = 4 };
 
 constexpr size_t kEthernet = 14;
 constexpr size_t kTag = 4;
@@ -45,7 +46,7 @@ static int receiveDevice(Binding* binding, Kind kind, int fd, const int32_t* fre
 }
 
 // The kernel keeps a VLAN tag beside the frame (packet(7), PACKET_AUXDATA); it goes back to where it was on the wire.
-static int restoreTag(uint8_t* frame, int length, const tpacket_auxdata& aux) {
+int restoreTag(uint8_t* frame, int length, const tpacket_auxdata& aux) {
   if (length < static_cast<int>(kEthernet) || length + kTag > kFrameMax) return -1;
   memmove(frame + 12 + kTag, frame + 12, static_cast<size_t>(length) - 12);
   uint16_t protocol = aux.tp_status & TP_STATUS_VLAN_TPID_VALID ? aux.tp_vlan_tpid : 0x8100;
@@ -63,7 +64,7 @@ static int restoreTag(uint8_t* frame, int length, const tpacket_auxdata& aux) {
   return length + static_cast<int>(kTag);
 }
 
-static int receivePacket(Binding* binding, int fd, const int32_t* freeTop, int32_t* block, int capacity) {
+int receivePacket(Binding* binding, int fd, const int32_t* freeTop, int32_t* block, int capacity) {
   mmsghdr messages[kBurst];
   iovec parts[kBurst];
   alignas(cmsghdr) uint8_t control[kBurst][CMSG_SPACE(sizeof(tpacket_auxdata))];
@@ -100,6 +101,7 @@ static napi_value receive(napi_env env, napi_callback_info info) {
   int32_t* block = binding->column(argument[3]);
   int capacity = argument[4] < kBurst ? argument[4] : kBurst;
   if (kind == kPacket) return integer(env, receivePacket(binding, argument[1], freeTop, block, capacity));
+  if (kind == kRing) return integer(env, receiveRing(binding, argument[1], freeTop, block, capacity));
   return integer(env, receiveDevice(binding, kind, argument[1], freeTop, block, capacity, argument[5]));
 }
 

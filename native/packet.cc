@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "cold.h"
+#include "ring.h"
 #include "netlink.h"
 
 namespace bridgeport {
@@ -45,7 +46,17 @@ static void exclude(int fd, const std::string& mac, const std::string& ifname) {
     failInterface(errno, "SO_ATTACH_FILTER", ifname);
 }
 
-static Descriptor packetSocket(const std::string& ifname, bool vnetHeader, bool promiscuous, const std::string& excluded) {
+// A ring for what a card receives. The vnet header has to be agreed on before; what does not fit an entry is queued as well.
+static void ringSet(int fd, const std::string& ifname) {
+  option(fd, SOL_PACKET, PACKET_VERSION, TPACKET_V2, "PACKET_VERSION", ifname);
+  option(fd, SOL_PACKET, PACKET_COPY_THRESH, 1, "PACKET_COPY_THRESH", ifname);
+  tpacket_req request{kRingBlock, static_cast<unsigned>(kRingLength / kRingBlock), kRingFrame, kRingFrames};
+  if (setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &request, sizeof request) < 0)
+    failInterface(errno, "PACKET_RX_RING", ifname);
+}
+
+static Descriptor packetSocket(const std::string& ifname, bool vnetHeader, bool promiscuous, bool ring,
+                               const std::string& excluded) {
   // Protocol 0 receives nothing until it is bound: no frame of another interface and none without its header.
   Descriptor owner(socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   int fd = owner.get();
@@ -60,6 +71,7 @@ static Descriptor packetSocket(const std::string& ifname, bool vnetHeader, bool 
   // Through the qdisc, not around it (PACKET_QDISC_BYPASS): that way drops a GSO frame that the device cannot segment.
   bufferSet(fd, SO_RCVBUFFORCE, SO_RCVBUF);
   bufferSet(fd, SO_SNDBUFFORCE, SO_SNDBUF);
+  if (ring) ringSet(fd, ifname);
   if (!excluded.empty()) exclude(fd, excluded, ifname);
   if (bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) failInterface(errno, "bind", ifname);
   socklen_t length = sizeof address;
@@ -80,9 +92,10 @@ static Napi::Value packetOpen(const Napi::CallbackInfo& info) {
   std::string ifname = interfaceName(text(options, "ifname"), "bind");
   bool vnetHeader = flag(options, "vnetHeader"), promiscuous = flag(options, "promiscuous");
   std::string excluded = text(options, "excluded");
+  bool ring = flag(options, "ring");
   Descriptor opened;
   // A socket stays in the namespace where it was made, and keeps that namespace alive.
-  inNamespace(text(options, "netns"), [&] { opened = packetSocket(ifname, vnetHeader, promiscuous, excluded); });
+  inNamespace(text(options, "netns"), [&] { opened = packetSocket(ifname, vnetHeader, promiscuous, ring, excluded); });
   return Napi::Number::New(info.Env(), opened.release());
 }
 

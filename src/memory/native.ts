@@ -74,6 +74,8 @@ export interface PacketOptions {
   promiscuous: boolean
   /** a MAC: frames to it are the host's own and not received */
   excluded?: string
+  /** receives by a memory-mapped ring: `ringMap` it, and read it as kind RING */
+  ring?: boolean
 }
 
 export interface Cold {
@@ -90,6 +92,9 @@ export interface Cold {
   linkDropIngress(netns: string, ifname: string): void
   /** A packet socket on an Ethernet interface; EPFNOSUPPORT for another kind, such as lo. */
   packetOpen(options: PacketOptions): number
+  /** Maps the ring of a packet socket into this thread; returns the number that `receive` takes in place of the descriptor. */
+  ringMap(fd: number): number
+  ringUnmap(ring: number): void
   /** True if `netns` can be opened and is a network namespace; false if it is gone; throws on EPERM. */
   namespaceExists(netns: string): boolean
   /** Moves the calling thread into a new network and mount namespace (mounts made private), loopback up. */

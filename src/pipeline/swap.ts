@@ -200,7 +200,8 @@ export class Swap {
     if (queue.kind === TUN && next.station) {
       return new TunQueue(this.arena, this.pool, this.counters, port.row, queue.fd, next.station)
     }
-    if (next.card) return new NicQueue(this.arena, this.pool, this.counters, port.row, queue.fd, next.card)
-    return new DescriptorQueue(queue.kind, queue.fd)
+    const { kind, fd } = queue
+    if (next.card) return new NicQueue(this.arena, this.pool, this.counters, port.row, kind, fd, next.card)
+    return new DescriptorQueue(kind, fd)
   }
 }

@@ -6,9 +6,9 @@
  * dropped on ingress after the packet socket has seen it. A `nic` is a card that exists: a packet socket on it, and nothing of it is changed.
  */
 import { release } from 'node:os'
-import { type Link, type NativeError, native } from '../memory/native.ts'
+import { type Link, type NativeError, native, type PacketOptions } from '../memory/native.ts'
 import { OFFLOAD_ALL, OFFLOAD_USO } from './port.ts'
-import { PACKET, TAP, TUN } from './queue.ts'
+import { PACKET, RING, TAP, TUN } from './queue.ts'
 
 /** TUN_F_ bits that the kernel grants (linux/if_tun.h); the lower four are our OFFLOAD_ bits. */
 const TUN_F_COMMON = 0x0f
@@ -110,10 +110,21 @@ function openCard(spec: DeviceSpec): Device {
   const shares = spec.macTranslation === true
   const found = native.linkGet(netns, ifname)
   const excluded = shares || found === null ? {} : { excluded: found.mac }
-  const fd = native.packetOpen({ netns, ifname, vnetHeader: true, promiscuous: !shares, ...excluded })
+  const options = { netns, ifname, vnetHeader: true, promiscuous: !shares, ...excluded }
+  const { fd, kind } = packetSocket(options)
   const { mac = '', mtu = spec.mtu, ifindex = 0 } = found ?? {}
   const offloads = spec.offload ? cardOffloads() : 0
-  return { spec, kind: PACKET, fds: [fd], ifindex, offloads, card: { mac, mtu } }
+  return { spec, kind, fds: [fd], ifindex, offloads, card: { mac, mtu } }
+}
+
+/** With a ring where the kernel has the memory for it. */
+function packetSocket(options: PacketOptions): { fd: number; kind: number } {
+  try {
+    return { fd: native.packetOpen({ ...options, ring: true }), kind: RING }
+  } catch (error) {
+    if (!['ENOMEM', 'EINVAL'].includes((error as NativeError).code)) throw error
+    return { fd: native.packetOpen(options), kind: PACKET }
+  }
 }
 
 function configure(spec: DeviceSpec): void {

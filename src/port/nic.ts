@@ -27,8 +27,16 @@ export class NicQueue extends DescriptorQueue {
   private readonly row: number
   private readonly translation: Translation
 
-  constructor(arena: Arena, pool: Pool, counters: Float64Array, row: number, fd: number, card: Card) {
-    super(PACKET, fd)
+  constructor(
+    arena: Arena,
+    pool: Pool,
+    counters: Float64Array,
+    row: number,
+    kind: number,
+    fd: number,
+    card: Card,
+  ) {
+    super(kind, fd)
     this.i32 = arena.i32
     this.view = arena.view
     this.pool = pool

@@ -10,6 +10,8 @@ import type { Port } from './port.ts'
 export const TAP = 0
 export const TUN = 1
 export const PACKET = 2
+/** a packet socket that receives by a ring; 3 is a program's MEMORY */
+export const RING = 4
 
 /**
  * A burst stops early once it holds this many bytes. Two 64 KiB super-frames stay in a core's second-level cache between the
@@ -36,26 +38,31 @@ export interface Attached {
   queue: Queue
 }
 
-/** A TAP or packet socket. */
+/** A TAP or packet socket, with or without a ring. */
 export class DescriptorQueue implements Queue {
   readonly fd: number
   readonly quiet = true
   private readonly kind: number
+  /** what frames are read from: the descriptor, or its ring's number in this thread */
+  private readonly source: number
 
   constructor(kind: number, fd: number) {
     this.kind = kind
     this.fd = fd
+    this.source = kind === RING ? native.ringMap(fd) : fd
   }
 
   receive(pool: Pool, blockAt: number, capacity: number): number {
-    const count = native.receive(this.kind, this.fd, pool.topAt, blockAt, capacity, BURST_BYTES)
+    const count = native.receive(this.kind, this.source, pool.topAt, blockAt, capacity, BURST_BYTES)
     if (count > 0) pool.took(count)
     return count
   }
 
   transmit(blockAt: number, count: number): number {
-    return native.transmit(this.kind, this.fd, blockAt, count)
+    return native.transmit(this.kind === RING ? PACKET : this.kind, this.fd, blockAt, count)
   }
 
-  close(): void {}
+  close(): void {
+    if (this.kind === RING) native.ringUnmap(this.source)
+  }
 }

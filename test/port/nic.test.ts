@@ -5,13 +5,14 @@ import { native } from '../../src/memory/native.ts'
 import * as reason from '../../src/pipeline/reason.ts'
 import * as device from '../../src/port/device.ts'
 import { NicQueue } from '../../src/port/nic.ts'
-import { DescriptorQueue, PACKET, type Queue } from '../../src/port/queue.ts'
+import { DescriptorQueue, PACKET, type Queue, RING } from '../../src/port/queue.ts'
 import { cleanup, defer } from '../lab/cleanup.ts'
 import { eventually, pause } from '../lab/command.ts'
 import { Desk } from '../lab/desk.ts'
-import { arp, broadcast, ethernet, ipv4, numbered, udp } from '../lab/frame.ts'
+import { arp, broadcast, ethernet, hex, ipv4, join, numbered, u16, u32, udp, vnet } from '../lab/frame.ts'
 import { Namespace } from '../lab/namespace.ts'
 import { suite } from '../lab/peer.ts'
+import type { Sent } from '../lab/rig.ts'
 
 const card = '02:00:00:00:00:cc'
 const station = '02:00:00:00:00:01'
@@ -84,11 +85,9 @@ suite('nic', [], () => {
   })
 
   it('with translation only the card’s MAC is on the air, and the pool loses no frame', async () => {
-    const { fds } = open(true)
-    const queue = new NicQueue(desk.arena, desk.pool, desk.counters, rowOf(0), fds[0], {
-      high: 0x0200,
-      low: 0xcc,
-    })
+    const { fds, kind } = open(true)
+    const shared = { high: 0x0200, low: 0xcc }
+    const queue = new NicQueue(desk.arena, desk.pool, desk.counters, rowOf(0), kind, fds[0], shared)
     const packet = (to: string, from: string, source: string, destination: string) =>
       ethernet(
         to,
@@ -108,6 +107,44 @@ suite('nic', [], () => {
     expect(await next(queue, 2)).toEqual([ask, packet(station, router, '192.0.2.1', '192.0.2.11')])
     expect(desk.counters[rowOf(0) + DROPS + reason.NOT_IP]).toBe(1)
     expect([desk.receive(queue), desk.pool.free]).toEqual([[], desk.pool.count])
+  })
+
+  it('keeps the order of long frames, short ones and tagged ones, more of them than the ring has entries', async () => {
+    for (const ifname of ['card', 'lan']) native.linkSet({ netns: host.path, ifname, mtu: 9000 })
+    const made = open(false)
+    expect(made.kind).toBe(RING)
+    const queue = new DescriptorQueue(made.kind, made.fds[0])
+    const control = join(u16(0x2005), u16(0x88b5))
+    const tagged = (n: number) =>
+      ethernet(station, router, 0x8100, join(control, u32(n), new Array(90).fill(n)))
+    const burst = Array.from({ length: 50 }, (_, n) =>
+      n % 7 === 3 ? tagged(n) : numbered(station, router, n, [60, 1514, 2100, 9014, 64][n % 5]),
+    )
+    for (let round = 0; round < 100; round++) {
+      expect(desk.transmit(lan, ...burst).taken).toBe(50)
+      expect(hex(await next(queue, 50))).toEqual(hex(burst))
+    }
+    expect([desk.receive(queue), desk.pool.free]).toEqual([[], desk.pool.count])
+    queue.close()
+    expect(desk.receive(queue)).toBe(-9)
+  })
+
+  it('takes a super-frame whole, with what the kernel left open in it', async () => {
+    const made = open(false)
+    const queue = new DescriptorQueue(made.kind, made.fds[0])
+    const payload = Uint8Array.from({ length: 30_000 }, (_, i) => i)
+    const header = [0x10, 0x20, 0x00, 0x50, ...u32(1), ...u32(2), 0x50, 0x10, 0xff, 0xff, 0, 0, 0, 0]
+    const addresses = { source: '192.0.2.1', destination: '192.0.2.11', protocol: 6 }
+    const frame = ethernet(station, router, 0x0800, ipv4(addresses, join(header, payload)))
+    const open4 = vnet({ flags: 1, gso: 1, headers: 54, size: 1448, start: 34, offset: 16 })
+    expect(desk.transmit(lan, { frame, vnet: open4 }).taken).toBe(1)
+    let got: Sent[] = []
+    await eventually('the frame', () => {
+      got = desk.receive(queue) as Sent[]
+      return got.length > 0
+    })
+    expect(hex([got[0].frame])).toEqual(hex([frame]))
+    expect([...got[0].vnet]).toEqual([...open4])
   })
 
   it('a card that goes says so, and another of its name is not it', async () => {
