@@ -8,15 +8,7 @@ import { DROPS, PORT_COUNT_MAX, rowOf } from '../memory/counters.ts'
 import type { Pool } from '../memory/pool.ts'
 import * as reason from '../pipeline/reason.ts'
 import type { Port } from '../port/port.ts'
-import {
-  type Holder,
-  INCOMPLETE,
-  type Neighbours,
-  PERMANENT,
-  PROBE,
-  REACHABLE,
-  STALE,
-} from '../table/neighbour.ts'
+import { type Holder, INCOMPLETE, type Neighbours, PROBE, REACHABLE, STALE } from '../table/neighbour.ts'
 import * as ethernet from '../wire/ethernet.ts'
 import * as icmp from '../wire/icmp.ts'
 import type { Ask } from './ask.ts'
