@@ -66,7 +66,7 @@ export const REASONS: readonly { name: string; meaning: string }[] = [
   { name: 'egress_refused', meaning: 'the kernel refused the frame' },
   { name: 'ring_full', meaning: 'the ring to the other worker was full' },
   { name: 'no_frames', meaning: 'the frame pool was empty' },
-  { name: 'not_ip', meaning: 'a tun port and the gateway take IPv4 only' },
+  { name: 'not_ip', meaning: 'a tun port, the gateway and a card with macTranslation take IPv4 only' },
   { name: 'no_neighbour', meaning: 'nobody answered for the destination address' },
   { name: 'bad_ip_header', meaning: 'the IPv4 header lies about its version or lengths' },
   { name: 'bad_checksum', meaning: 'the checksum of the IPv4, ICMP, TCP or UDP header is wrong' },
