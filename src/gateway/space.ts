@@ -68,10 +68,11 @@ function kindOf(protocol: number): number {
 function made(inside: Link, uplink: Link, kind: number, redirects: readonly RedirectProgram[]): Endpoints {
   // RFC 5508 3.1: an identifier is no port, all of them will do.
   const endpoints = kind === ICMP ? new Endpoints(0, 65535) : new Endpoints(inside.first, inside.last)
-  for (const { network, protocol, address, first, last } of redirects) {
+  // A guest that gets all that nobody asked for (protocol 0) leaves the answers to the others; one that owns the address does not.
+  for (const { network, protocol, address, first, last, mutual } of redirects) {
     const isOurs = network === uplink.network.index && address === uplink.address
     const isAll = protocol === 0
-    if (!isOurs || (!isAll && kindOf(protocol) !== kind)) continue
+    if (!isOurs || (isAll ? !mutual : kindOf(protocol) !== kind)) continue
     for (let port = isAll ? 0 : first; port <= (isAll ? 65535 : last); port++) endpoints.block(port)
   }
   return endpoints

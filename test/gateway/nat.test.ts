@@ -108,6 +108,15 @@ it('translates one address to another both ways, whatever the protocol', () => {
   ])
 })
 
+it('gives a guest all that nobody else asked for, without taking the ports of the others', () => {
+  home({ redirects: [{ protocol: 0, address: int32(OUTSIDE), to: int32('10.0.0.12') }] })
+  table([
+    [0, udp('10.0.0.11:5000', SERVER), 'out', [`${OUTSIDE}:5000 > ${SERVER}`]],
+    ['out', udp(SERVER, `${OUTSIDE}:5000`), 0, [`${SERVER} > 10.0.0.11:5000`]],
+    ['out', tcp(SERVER, `${OUTSIDE}:5000`, SYN), 1, [`${SERVER} > 10.0.0.12:5000`]],
+  ])
+})
+
 it('drops the UDP flows of a redirect that went, and serves the one that came', () => {
   const to = (guest: string) => ({ redirects: [{ first: 8000, last: 8000, to: int32(guest), toFirst: 80 }] })
   home(to('10.0.0.12'))
