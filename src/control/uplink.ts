@@ -57,6 +57,8 @@ export function explain(error: Error): Error {
     )
   if (syscall === 'netlink' && code === 'EEXIST')
     return new Refusal('uplink host', `${error.message}: the host has such a route already`, 'remove it')
+  if (syscall === 'netlink' && code === 'EPERM')
+    return new Refusal('uplink host', `${error.message}: not permitted`, 'run as root (sudo bridgeport up)')
   if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM')
     return new Refusal(
       'uplink host',

@@ -173,3 +173,43 @@ suite('the uplink host', ['nft', 'sysctl', 'bash'], () => {
     await eventually('no rule', async () => (await ruleset()) === '')
   })
 })
+
+suite('the uplink nic', ['nft'], () => {
+  afterEach(cleanup)
+
+  it('a card that goes while it runs: told in one line, guests go on, and the way outside comes back with it', async () => {
+    const [host, world, a, b] = ['host', 'world', 'a', 'b'].map((label) => new Namespace(label))
+    const plug = () => {
+      const far = ['peer', 'name', 'eth0', 'netns', world.name]
+      mustSync('ip', 'link', 'add', 'wan', 'netns', host.name, 'type', 'veth', ...far)
+      mustSync(...host.argv('ip', 'link', 'set', 'wan', 'up'))
+      mustSync(...world.argv('ip', 'addr', 'add', `${WORLD}/24`, 'dev', 'eth0'))
+      mustSync(...world.argv('ip', 'link', 'set', 'eth0', 'up'))
+    }
+    const pings = async (from: Namespace, to: string) =>
+      (await from.attempt(['ping', '-c', '2', '-i', '0.2', '-W', '1', to])).status === 0
+    plug()
+    const uplink = { nic: 'wan', address: '192.0.2.9/24', gateway: WORLD }
+    const tap = (guest: Namespace, number: number) => ({
+      network: 'lan',
+      type: 'tap',
+      netns: guest.name,
+      ifname: 'eth0',
+      address: `10.9.0.${number}/24`,
+    })
+    const networks = { lan: { mode: 'nat', subnet: '10.9.0.0/24', uplink } }
+    const daemon = await Daemon.start({ networks, ports: { a: tap(a, 15), b: tap(b, 16) } }, host)
+    expect([await pings(a, WORLD), await host.exec(['nft', 'list', 'ruleset'])]).toEqual([true, ''])
+    mustSync(...host.argv('ip', 'link', 'del', 'wan'))
+    const line = 'there is no interface wan: the port waits for it'
+    await eventually('a line', () => daemon.output.includes(line))
+    expect([await pings(a, '10.9.0.16'), await pings(a, WORLD)]).toEqual([true, false])
+    const doctor = await daemon.attempt(['doctor', '-c', daemon.file])
+    expect(doctor.stdout).toContain('this machine has no card wan')
+    plug()
+    await eventually('the way outside', () => pings(b, WORLD))
+    await daemon.stop('SIGKILL')
+    await daemon.up()
+    expect(await pings(a, WORLD)).toBe(true)
+  })
+})
