@@ -56,7 +56,7 @@ export const rows: Record<Metric, Row> = {
   leases: { title: 'DHCP exchanges', unit: '1/s', digits: 0 },
   leasesLost: { title: 'DHCP messages lost', unit: '', digits: 0 },
   leaseDelay: { title: 'DHCP answer, longest', unit: 'ms', digits: 2 },
-  rateMeanwhile: { title: 'frames forwarded during DHCP', unit: '%', digits: 1 },
+  rateMeanwhile: { title: 'frames forwarded meanwhile, of those without DHCP', unit: '%', digits: 1 },
   gigabyteMachine: { title: 'CPU per GB of TCP, whole machine', unit: 's', digits: 2 },
   gigabyteSwitch: { title: 'CPU per GB of TCP, switch', unit: 's', digits: 2 },
   framesMachine: { title: 'CPU per million frames, whole machine', unit: 's', digits: 2 },

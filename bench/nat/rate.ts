@@ -15,6 +15,8 @@ export interface Flow {
   port: number
   /** IPv4 source; the guest's own unless given */
   source?: string
+  /** frames a second; as many as go unless given */
+  perSecond?: number
 }
 
 interface Hop {
@@ -36,7 +38,7 @@ async function frame(ground: Ground, joint: NatJoint, flow: Flow): Promise<strin
 }
 
 export async function forward(ground: Ground, joint: NatJoint, seconds: number, flow: Flow) {
-  return flood(ground, joint, seconds, await frame(ground, joint, flow))
+  return flood(ground, joint, seconds, await frame(ground, joint, flow), flow.perSecond)
 }
 
 async function take(ground: Ground, joint: NatJoint, seconds: number): Promise<Sample> {
