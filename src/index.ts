@@ -21,8 +21,18 @@ export type {
   NetworkConfiguration,
   PortConfiguration,
 } from './control/configuration.ts'
+export type { FlowRow } from './control/flows.ts'
+export type { LeaseRow } from './control/lease.ts'
+export type { NeighbourRow } from './control/neighbour.ts'
 export { Refusal } from './control/refusal.ts'
-export type { MacRow, NetworkRow, PortRow, WorkerRow } from './control/rows.ts'
+export type {
+  MacRow,
+  NetworkRow,
+  PortRow,
+  PublishRow,
+  UplinkRow,
+  WorkerRow,
+} from './control/rows.ts'
 export type { FileInput, NetworkInput, PortInput } from './control/schema.ts'
 export { type Log, Switch } from './control/switch.ts'
 export { version } from './control/version.ts'

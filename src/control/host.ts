@@ -2,8 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { addresses, confine } from '../port/host.ts'
 import { type Cidr, cidr, ipv4Text, overlap } from './address.ts'
-import type { Configuration } from './configuration.ts'
+import type { Configuration, NetworkConfiguration } from './configuration.ts'
 import { Refusal } from './refusal.ts'
+import { endsOf } from './uplink.ts'
+import { hasHostLink, uplinkIfname, written } from './wiring.ts'
 
 /** The host's IPv4 routes: proc_net(5), addresses in the kernel's byte order. */
 function routes(): { ifname: string; range: Cidr }[] {
@@ -17,11 +19,18 @@ function routes(): { ifname: string; range: Cidr }[] {
   })
 }
 
+/** The interfaces of a network on the host: its own and the end of its link. */
+function interfacesOf(network: NetworkConfiguration): string[] {
+  const own = network.host === null ? [] : [network.host.ifname]
+  return hasHostLink(network) ? [...own, uplinkIfname(network)] : own
+}
+
 /** A network whose subnet the host reaches over another interface: one of the two would not be reached. Null if there is none. */
 export function overlapping({ networks }: Configuration): { network: string; text: string } | null {
-  const own = new Set([...networks.values()].map(({ host }) => host?.ifname))
-  for (const { name, subnet, host } of networks.values()) {
-    if (subnet === null || host === null) continue
+  const own = new Set([...networks.values()].flatMap(interfacesOf))
+  for (const each of networks.values()) {
+    const { name, subnet } = each
+    if (subnet === null || interfacesOf(each).length === 0) continue
     const other = routes().find(({ ifname, range }) => !own.has(ifname) && overlap(range, subnet))
     if (other !== undefined)
       return {
@@ -33,30 +42,32 @@ export function overlapping({ networks }: Configuration): { network: string; tex
 }
 
 /**
- * Throws a Refusal for a network's host address that another interface of the host has already. `running` is what the
+ * Throws a Refusal for an address of a network on the host that another interface of the host has already. `running` is what the
  * switch has now: an address may move from one of its own interfaces to another.
  */
 export function vacate({ networks }: Configuration, running?: Configuration): void {
-  const own = new Set(
-    [...networks.values(), ...(running?.networks.values() ?? [])].map(({ host }) => host?.ifname),
-  )
+  const all = [...networks.values(), ...(running?.networks.values() ?? [])]
+  const own = new Set(all.flatMap(interfacesOf))
   const taken = addresses().filter(({ ifname }) => !own.has(ifname))
-  const lines = [...networks.values()].flatMap(({ name, host }) => {
-    const address = host?.address?.split('/')[0]
-    const other = taken.find((each) => each.address === address)
-    const expected = `expected one that ${other?.ifname} of the host does not have`
-    return other === undefined
-      ? []
-      : [`networks.${name}: found the address ${address} for the host, ${expected}`]
+  const lines = [...networks.values()].flatMap((network) => {
+    const link = written(network)
+    const ends = [network.host?.address?.split('/')[0], link === null ? '' : ipv4Text(endsOf(link).host)]
+    return ends.flatMap((address) => {
+      const other = taken.find((each) => each.address === address)
+      const expected = `expected one that ${other?.ifname} of the host does not have`
+      return other === undefined
+        ? []
+        : [`networks.${network.name}: found the address ${address} for the host, ${expected}`]
+    })
   })
   if (lines.length > 0) throw Refusal.of(lines)
 }
 
-/** Makes sure again that the host does not route for networks that lead nowhere. Returns the interfaces where it did. */
+/** Makes sure again that the host does not route what enters by a network's interface on it. Returns the interfaces where it did. */
 export function confineAll({ networks }: Configuration): string[] {
-  return [...networks.values()].flatMap(({ host }) => {
+  return [...networks.values()].flatMap(({ host, mode }) => {
     try {
-      return host !== null && confine(host.ifname) ? [host.ifname] : []
+      return host !== null && mode !== 'bridged' && confine(host.ifname) ? [host.ifname] : []
     } catch {
       return [] // /proc/sys is read-only by now, or the interface goes away at this moment
     }

@@ -138,6 +138,12 @@ export function missing({ name, ifname }: Spec): Refusal {
 }
 
 function explain(spec: Spec, error: device.Failure): Error {
+  if (spec.hidden && error.code === 'EEXIST')
+    return new Refusal(
+      `network ${spec.network.replace(/-uplink$/, '')}`,
+      `its link to the host is ${spec.ifname}, and an interface of that name exists`,
+      'end the other switch, remove that interface or rename the network',
+    )
   const what = `port ${spec.name}`
   const where = spec.netns === '' ? '' : ` in ${spec.netns}`
   switch (error.code) {

@@ -83,7 +83,7 @@ export class Switch extends EventEmitter<Events> {
     const state = configuration.socket.startsWith(EMBEDDED) ? null : configuration.state
     const started = new Switch(plant, crew, new Works(plant, crew, host, state, log))
     try {
-      host.repair()
+      if (state !== null) host.repair()
       await started.works.change(configuration, true)
       started.watch()
     } catch (error) {

@@ -71,6 +71,24 @@ suite('refusals', ['setpriv', 'unshare'], () => {
     expect(await refused(daemon)).toMatch(/a/)
   })
 
+  it('a link to the host whose name somebody has', async () => {
+    const host = new Namespace('host')
+    await host.exec(['ip', 'link', 'add', 'bp-out', 'type', 'veth', 'peer', 'name', 'far'])
+    const daemon = new Daemon({ networks: { out: { mode: 'nat', subnet: '10.8.0.0/24' } } }, host)
+    expect(await refused(daemon)).toMatch(/network out: .* bp-out, .* exists; .*rename/)
+    expect(host.interfaces().sort()).toEqual(['bp-out', 'far'])
+  })
+
+  it('a link that the host has, and more connections than fit', async () => {
+    const host = new Namespace('host')
+    await host.exec(['ip', 'addr', 'add', '100.64.3.1/30', 'dev', 'lo'])
+    const uplink = { host: { link: '100.64.3.0/30' } }
+    const taken = new Daemon({ networks: { out: { mode: 'nat', subnet: '10.8.0.0/24', uplink } } }, host)
+    expect(await refused(taken)).toMatch(/networks\.out: found the address 100\.64\.3\.1 .* lo of the host/)
+    const many = new Daemon(Object.assign({ networks: {} }, { conntrack: { capacity: 16_000_000 } }), host)
+    expect(await refused(many)).toMatch(/conntrack\.capacity: 16000000 .*; write at most \d+/)
+  })
+
   it('a TAP name that is in use, and what was made before it is gone again', async () => {
     const a = new Namespace('a')
     const daemon = daemonWith({ a: tap(a, 11), z: { network: 'lan', type: 'tap', ifname: 'busy0' } })
