@@ -19,6 +19,7 @@ struct Ring {
   int fd;
   uint8_t* base;
   unsigned next;
+  int error;  // told by the socket while frames were left, for when there are none
 };
 
 struct Binding {

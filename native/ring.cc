@@ -19,7 +19,7 @@ static Napi::Value ringMap(const Napi::CallbackInfo& info) {
   size_t number = 0;
   while (number < rings.size() && rings[number].base != nullptr) number++;
   if (number == rings.size()) rings.push_back({});
-  rings[number] = {fd, static_cast<uint8_t*>(base), 0};
+  rings[number] = {fd, static_cast<uint8_t*>(base), 0, 0};
   return Napi::Number::New(info.Env(), static_cast<double>(number));
 }
 
@@ -46,6 +46,17 @@ static int copyEntry(const tpacket2_hdr* entry, uint8_t* frame) {
   return restoreTag(frame, static_cast<int>(length), aux);
 }
 
+// The frame that has an entry and waits in the queue; false if there is none. A link that went down is told before a frame is: one
+// that was left behind for it would be taken for the next entry's, and keep epoll from sleeping.
+static bool receiveQueued(Binding* binding, Ring* ring, const int32_t* freeTop, int32_t* columns) {
+  int got = receivePacket(binding, ring->fd, freeTop, columns, 1);
+  if (got < 0) {
+    ring->error = got;
+    got = receivePacket(binding, ring->fd, freeTop, columns, 1);
+  }
+  return got == 1;
+}
+
 int receiveRing(Binding* binding, int number, const int32_t* freeTop, int32_t* block, int capacity) {
   if (static_cast<size_t>(number) >= binding->rings.size()) return -EBADF;
   Ring& ring = binding->rings[static_cast<size_t>(number)];
@@ -57,7 +68,7 @@ int receiveRing(Binding* binding, int number, const int32_t* freeTop, int32_t* b
     if (!(status & TP_STATUS_USER)) break;
     int32_t index = freeTop[-count];
     int32_t* columns = block + count;
-    if (!(status & TP_STATUS_COPY) || receivePacket(binding, ring.fd, freeTop - count, columns, 1) != 1) {
+    if (!(status & TP_STATUS_COPY) || !receiveQueued(binding, &ring, freeTop - count, columns)) {
       columns[0] = index;
       columns[kBurst] = copyEntry(entry, binding->frame(index));
     }
@@ -65,6 +76,11 @@ int receiveRing(Binding* binding, int number, const int32_t* freeTop, int32_t* b
     ring.next = ring.next + 1 == kRingFrames ? 0 : ring.next + 1;
   }
   if (count > 0) return count;
+  if (ring.error != 0) {
+    int told = ring.error;
+    ring.error = 0;
+    return told;
+  }
   // Nothing came: what woke us may be that the link went down, which only the socket tells.
   int error = 0;
   socklen_t length = sizeof error;

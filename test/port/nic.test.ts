@@ -147,6 +147,22 @@ suite('nic', [], () => {
     expect([...got[0].vnet]).toEqual([...open4])
   })
 
+  it('a card that goes down before its long frames were read: they come first, each once, then the news', async () => {
+    for (const ifname of ['card', 'lan']) native.linkSet({ netns: host.path, ifname, mtu: 9000 })
+    const { kind, fds } = open(false)
+    const queue = new DescriptorQueue(kind, fds[0])
+    const sent = [9014, 60, 9014].map((length, n) => numbered(station, router, n, length))
+    expect(desk.transmit(lan, ...sent).taken).toBe(3)
+    await host.exec(['ip', 'link', 'set', 'card', 'down'])
+    expect(hex(await next(queue, 3))).toEqual(hex(sent))
+    expect([desk.receive(queue), desk.receive(queue)]).toEqual([-100, []])
+    await host.exec(['ip', 'link', 'set', 'card', 'up'])
+    await pause(50)
+    desk.transmit(lan, ...sent)
+    expect(hex(await next(queue, 3))).toEqual(hex(sent))
+    expect(desk.receive(queue)).toEqual([])
+  })
+
   it('a card that goes says so, and another of its name is not it', async () => {
     const made = open(false)
     const queue = new DescriptorQueue(made.kind, made.fds[0])
