@@ -50,7 +50,7 @@ export class Book {
   readonly bound = new Map<number, Lease>()
   readonly ended = new Map<number, Lease>()
   readonly conflict = new Map<number, Lease>()
-  /** dynamic addresses that are not free */
+  /** addresses that are not free, those pinned to a MAC left out: the range does not have them */
   held = 0
   private readonly leases = new Map<number, Lease>()
   private readonly clients = new Map<string, Lease>()
@@ -189,7 +189,7 @@ export class Book {
   }
 
   private count(lease: Lease, by: number): void {
-    if (lease.kind !== 'dynamic') return
+    if (lease.kind === 'static') return
     this.held += by
     const share = (this.shares.get(lease.ingress) ?? 0) + by
     if (share === 0) this.shares.delete(lease.ingress)
