@@ -20,7 +20,23 @@ suite('an uplink with a leased address', ['dnsmasq'], () => {
   let server: ReturnType<Namespace['spawn']>
 
   function wire(): void {
-    mustSync(...['ip', 'link', 'add', 'up0', 'netns', host.name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', world.name])
+    mustSync(
+      ...[
+        'ip',
+        'link',
+        'add',
+        'up0',
+        'netns',
+        host.name,
+        'type',
+        'veth',
+        'peer',
+        'name',
+        'eth0',
+        'netns',
+        world.name,
+      ],
+    )
     mustSync(...host.argv('ip', 'link', 'set', 'up0', 'up'))
     mustSync(...world.argv('ip', 'link', 'set', 'eth0', 'up'))
     mustSync(...world.argv('ip', 'addr', 'add', `${WORLD}/24`, 'dev', 'eth0'))
@@ -30,8 +46,18 @@ suite('an uplink with a leased address', ['dnsmasq'], () => {
     const folder = stateFolder()
     log = join(folder, 'log')
     writeFileSync(log, '')
-    const files = [`--dhcp-leasefile=${folder}/leases`, `--log-facility=${log}`, '--pid-file', '--conf-file=/dev/null']
-    const dhcp = ['--port=0', '--interface=eth0', '--bind-interfaces', `--dhcp-range=${range},255.255.255.0,1h`]
+    const files = [
+      `--dhcp-leasefile=${folder}/leases`,
+      `--log-facility=${log}`,
+      '--pid-file',
+      '--conf-file=/dev/null',
+    ]
+    const dhcp = [
+      '--port=0',
+      '--interface=eth0',
+      '--bind-interfaces',
+      `--dhcp-range=${range},255.255.255.0,1h`,
+    ]
     const user = ['--keep-in-foreground', '--user=root', '--dhcp-authoritative', '--no-ping']
     server = world.spawn('dnsmasq', ...files, ...dhcp, ...user)
     await eventually('dnsmasq', () => readFileSync(log, 'utf8').includes('IP range'))
