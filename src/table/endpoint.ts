@@ -40,13 +40,17 @@ export class Endpoints {
 
   /** Ports from `first` to `last`, all free. Port 0 is nobody's. */
   constructor(first: number, last: number) {
-    for (let port = Math.max(1, first); port <= last; port++) {
-      this.blocked[port >> 5] &= ~(1 << (port & 31))
-      this.used[port >> 5] &= ~(1 << (port & 31))
-      this.capacity++
+    const low = Math.max(1, first)
+    this.capacity = Math.max(0, last - low + 1)
+    // Whole words at once: sets are made anew with every program, while frames wait.
+    for (let word = low >> 5; word <= last >> 5; word++) {
+      const before = word === low >> 5 ? (1 << (low & 31)) - 1 : 0
+      const behind = word === last >> 5 && (last & 31) !== 31 ? -1 << ((last & 31) + 1) : 0
+      this.blocked[word] = before | behind
     }
+    this.used.set(this.blocked)
     this.free = this.capacity
-    for (let word = 0; word < WORDS; word++) this.summarise(word)
+    for (let word = low >> 5; word <= last >> 5; word++) this.summarise(word)
   }
 
   /** Keeps a port out of what is given. */

@@ -80,3 +80,21 @@ it('is a set of numbers, whatever is taken and given', () => {
     }),
   )
 })
+
+it.each([
+  [0, 0],
+  [0, 31],
+  [1, 65535],
+  [31, 32],
+  [33, 62],
+  [1024, 1024],
+  [65535, 65535],
+  [5000, 4999],
+])('holds exactly the ports from %i to %i', (first, last) => {
+  const endpoints = new Endpoints(first, last)
+  const wanted = Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i).filter(
+    (p) => p > 0,
+  )
+  expect(endpoints.capacity).toBe(wanted.length)
+  expect(drain(endpoints, first).sort((a, b) => a - b)).toEqual(wanted)
+})
