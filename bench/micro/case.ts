@@ -4,4 +4,6 @@ export interface Case {
   /** frames (or entries) that one call of `run` moves */
   frames: number
   run(): void | Promise<void>
+  /** done before every call of `run`, not timed */
+  before?(): void
 }

@@ -42,7 +42,7 @@ const HEADER_WORDS = 11
 const ENDPOINT_BITS = 14
 
 /** Gives out UDP frames of `flows` flows, a power of two, and swallows what is sent. */
-class FlowQueue implements Queue {
+export class FlowQueue implements Queue {
   readonly fd = -1
   readonly quiet = true
   sent = 0
@@ -150,8 +150,11 @@ function portProgram(index: number, network: number, local: boolean): PortProgra
   }
 }
 
+/** Mappings that there is room for: what control gives a network of a million flows. */
+export const BINDINGS = 262_144
+
 /** A guest's port, an uplink's port, and the gateway between them with room for `capacity` flows. */
-function gateway(capacity: number) {
+export function gateway(capacity: number) {
   const arena = Arena.create(2 ** 30)
   const poolAt = arena.allocate('pool', FRAMES * STRIDE).at
   const places = layout.worker(arena, 0, FRAMES)
@@ -192,15 +195,16 @@ function gateway(capacity: number) {
     portProgram(2, 1, true),
     portProgram(3, 2, true),
   ]
-  new Swap(arena, pool, places, dataplane, counters, 0).run(
+  const swap = new Swap(arena, pool, places, dataplane, counters, 0)
+  swap.run(
     {
       networks: [network(1, inside), network(2, outside)],
       ports: programs,
       gateway: {
         flowsAt: arena.allocate('flows', flow.lengthOf(capacity)).at,
         flowCapacity: capacity,
-        bindingsAt: arena.allocate('bindings', binding.lengthOf(65_536)).at,
-        bindingCapacity: 65_536,
+        bindingsAt: arena.allocate('bindings', binding.lengthOf(BINDINGS)).at,
+        bindingCapacity: BINDINGS,
         neighboursAt: arena.allocate('neighbours', neighbour.lengthOf(1024)).at,
         neighbourCapacity: 1024,
         timeouts: timeouts(),
@@ -214,11 +218,11 @@ function gateway(capacity: number) {
   const sink = new FlowQueue(arena, 1, 64)
   uplink.queue = sink
   uplink.network.macs.insert(0x0200, 1, 1, mac.DYNAMIC, 0)
-  return { arena, pool, dataplane, guest, sink, counters }
+  return { arena, pool, dataplane, guest, sink, counters, swap }
 }
 
 /** Frames that one timed call moves. */
-const CALL = 4096
+export const CALL = 4096
 
 /** Flows under way, all of them made before anything is timed. */
 export function translated(counts: number[] = [1024, 65_536, 1_048_576]): Case[] {

@@ -7,7 +7,9 @@ import { stages, whole } from './bridge.ts'
 import type { Case } from './case.ts'
 import { duplex } from './duplex.ts'
 import { tables } from './flow.ts'
-import { translated } from './gateway.ts'
+import { fresh } from './fresh.ts'
+import { generated, translated } from './gateway.ts'
+import { memory } from './memory.ts'
 import { parts } from './parts.ts'
 import { speech } from './speech.ts'
 
@@ -24,9 +26,9 @@ interface Figure {
 
 async function measure(cases: Case[]): Promise<Figure[]> {
   const figures: Figure[] = []
-  for (const { name, frames, run } of cases) {
+  for (const { name, frames, run, before } of cases) {
     const bench = new Bench({ time: TIME_MS, warmupTime: WARM_MS, throws: true })
-    bench.add(name, run)
+    bench.add(name, run, before ? { beforeEach: before } : {})
     const [task] = await bench.run()
     const { result } = task
     if (!('latency' in result)) throw new Error(`${name}: ${result.state}`)
@@ -42,16 +44,20 @@ const figures = await measure([
   ...parts(),
   ...duplex(),
   ...tables(),
+  generated(1_048_576),
   ...translated(),
+  ...fresh(),
   ...speech(),
 ])
 process.stdout.write('| in memory, one core | ns a frame, median | least |\n|---|--:|--:|\n')
 for (const { name, median, least } of figures) {
   process.stdout.write(`| ${name} | ${median.toFixed(1)} | ${least.toFixed(1)} |\n`)
 }
+const room = memory()
+process.stdout.write(`\n${room.text}\n`)
 const folder = join(root, 'bench/results')
 mkdirSync(folder, { recursive: true })
 writeFileSync(
   join(folder, 'micro.json'),
-  `${JSON.stringify({ node: process.versions.node, figures }, null, 2)}\n`,
+  `${JSON.stringify({ node: process.versions.node, figures, memory: room.bytes }, null, 2)}\n`,
 )
