@@ -127,15 +127,22 @@ export class Plant {
       const { name, role, configuration, macCapacity } = site
       const present = this.nets.get(name)
       const isGateway = role !== GUESTS || hasLink(configuration)
-      const worker = isGateway ? compile.GATEWAY_WORKER : (present?.index ?? this.numbers + 1) % this.workers
+      const worker = isGateway ? compile.GATEWAY_WORKER : (present?.worker ?? this.idlest())
       if (present?.macCapacity === macCapacity && present.role === role && present.worker === worker) {
         this.nets.set(name, { ...present, configuration })
         continue
       }
       const index = this.number()
       const macsAt = this.arena.allocate(`mac/${index}`, table.lengthOf(macCapacity)).at
-      this.nets.set(name, { ...site, index, worker: isGateway ? worker : index % this.workers, macsAt })
+      this.nets.set(name, { ...site, index, worker, macsAt })
     }
+  }
+
+  /** The worker with the fewest networks. */
+  private idlest(): number {
+    const loads = new Array<number>(this.workers).fill(0)
+    for (const { worker } of this.nets.values()) loads[worker]++
+    return loads.indexOf(Math.min(...loads))
   }
 
   freeTable(net: compile.Net): void {
