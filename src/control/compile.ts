@@ -40,7 +40,7 @@ export function program(
   ground: Ground,
 ): Program {
   const networks = [...nets.values()].map((net) => ({
-    ...network(net, members, statics),
+    ...network(net, members, statics, ground),
     link: link(net, nets, members, ground),
   }))
   const ports = [...members.values()].map((member) =>
@@ -50,7 +50,12 @@ export function program(
   return { networks, ports, gateway: { ...memory, timeouts, redirects } }
 }
 
-function network(net: Net, members: Map<string, Member>, statics: Static[]): Omit<NetworkProgram, 'link'> {
+function network(
+  net: Net,
+  members: Map<string, Member>,
+  statics: Static[],
+  ground: Ground,
+): Omit<NetworkProgram, 'link'> {
   const { configuration, index, worker, macsAt, macCapacity, name } = net
   const fixed: FixedMac[] = []
   const add = (text: string, member: Member | undefined, kind: number) => {
@@ -72,7 +77,15 @@ function network(net: Net, members: Map<string, Member>, statics: Static[]): Omi
     if (entry.network === name && member?.spec.network === name) add(entry.mac, member, table.STATIC)
   }
   const { ageingMs } = configuration.macTable
-  return { index, worker, mtu: configuration.mtu, macsAt, macCapacity, ageingMs, fixed }
+  return {
+    index,
+    worker,
+    mtu: ground.mtus.get(name) ?? configuration.mtu,
+    macsAt,
+    macCapacity,
+    ageingMs,
+    fixed,
+  }
 }
 
 function port(member: Member, net: Net, workers: number, ground: Ground): PortProgram {

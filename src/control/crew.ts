@@ -2,13 +2,12 @@
  * The crew: the worker threads, their orders and their end. A worker answers by message; it is told by message and doorbell.
  */
 import { EventEmitter } from 'node:events'
-import { existsSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { Arena } from '../memory/arena.ts'
 import * as counters from '../memory/counters.ts'
 import * as doorbell from '../memory/doorbell.ts'
+import { home } from '../memory/package.ts'
 import { STRIDE } from '../memory/pool.ts'
 import * as layout from '../pipeline/layout.ts'
 import type { Answer, Order, Program, Start } from '../pipeline/program.ts'
@@ -31,9 +30,7 @@ type Ask = Order extends infer O ? (O extends Order ? Omit<O, 'number'> : never)
 
 /** The worker's bundle, beside this one or in dist/. */
 function entry(): string {
-  let folder = dirname(fileURLToPath(import.meta.url))
-  while (!existsSync(join(folder, 'binding.gyp'))) folder = dirname(folder)
-  return join(folder, 'dist/worker.js')
+  return join(home(import.meta.url), 'dist/worker.js')
 }
 
 interface Events {

@@ -5,7 +5,7 @@
 import * as timeout from '../gateway/timeout.ts'
 import { type Arena, LENGTH_MAX } from '../memory/arena.ts'
 import type { GatewayProgram, RedirectProgram } from '../pipeline/program.ts'
-import { addresses } from '../port/host.ts'
+import { addresses, interfaceMtu } from '../port/host.ts'
 import type { HostLink } from '../port/uplink.ts'
 import type { Mapping } from '../service/publish.ts'
 import * as binding from '../table/binding.ts'
@@ -57,6 +57,8 @@ export class Ground {
   readonly seats = new Map<string, Seat>()
   /** leased addresses of cards, by name of the uplink's network */
   readonly leased = new Map<string, Leased>()
+  /** largest packets of cards' LANs, by name of the uplink's network */
+  readonly mtus = new Map<string, number>()
   redirects: RedirectProgram[] = []
   host: number[] = []
   /** addresses leased to a MAC of a network */
@@ -116,6 +118,7 @@ export class Ground {
   survey({ networks, conntrack }: Configuration): void {
     this.timeouts = timeout.timeouts(conntrack.timeouts)
     this.seats.clear()
+    this.mtus.clear()
     if (this.chamber !== null) this.seats.set(room.NAME, room.seat)
     for (const each of networks.values()) {
       if (sites(each).length < 2) continue
@@ -127,6 +130,7 @@ export class Ground {
         this.seats.set(name, { address: own, prefix: link.prefix, router: host, routerMac })
         continue
       }
+      if (each.uplink.kind === 'nic') this.mtus.set(name, this.mtuOf(each.uplink.device, name, each.mtu))
       const card = cardAddress(each) ?? this.leased.get(name)?.address
       const router = each.uplink.kind === 'nic' ? ipv4(each.uplink.gateway ?? '') : null
       if (card === undefined) continue
@@ -140,6 +144,12 @@ export class Ground {
     }
     for (const name of this.links.keys()) if (!networks.has(name)) this.links.delete(name)
     this.look()
+  }
+
+  /** What a card's LAN takes: what the card says, and what the LAN's DHCP server says, but no more than the guests send. */
+  private mtuOf(card: string, name: string, most: number): number {
+    const told = this.leased.get(name)?.mtu || most
+    return Math.min(most, told, interfaceMtu(card) ?? most)
   }
 
   /** What is led inside, in the order of precedence: published ports, then the host for guests that ask their gateway. */

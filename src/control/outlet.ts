@@ -14,6 +14,8 @@ export interface Leased {
   address: Cidr
   /** 0 if there is none */
   router: number
+  /** 0 if the LAN said nothing of it */
+  mtu: number
 }
 
 export class Outlet {
@@ -27,11 +29,11 @@ export class Outlet {
     const { spec } = local
     const own = mac.parse(spec.mac!)!
     this.station = new Station(ends.of(local), { ...own, address: 0, mtu: spec.networkMtu })
-    const bound = ({ address, prefix, router }: Grant) => {
+    const bound = ({ address, prefix, router, mtu }: Grant) => {
       const text = `${ipv4Text(address)}/${prefix}`
       log.info({ uplink: spec.network, address: text, router: ipv4Text(router) }, 'the uplink has an address')
       this.seat(address)
-      heard({ address: { text, address, prefix }, router })
+      heard({ address: { text, address, prefix }, router, mtu })
     }
     const lost = (why: string) => {
       log.warn({ uplink: spec.network }, `the uplink lost its address: ${why}`)

@@ -5,6 +5,7 @@ import type { Lease, What } from '../service/dhcp/lease.ts'
 import { Leases, type Log } from '../service/dhcp/store.ts'
 import { type Mapping, Published } from '../service/publish.ts'
 import { Refused } from '../service/refused.ts'
+import { overlap } from './address.ts'
 import type { Configuration } from './configuration.ts'
 import { Desk } from './desk.ts'
 import type { Ends } from './end.ts'
@@ -88,7 +89,7 @@ export class Services {
   private lead({ networks }: Configuration): void {
     const { leased } = this.plant.ground
     const before = new Set(this.outlets.keys())
-    for (const { name: network, uplink } of networks.values()) {
+    for (const { name: network, uplink, subnet } of networks.values()) {
       const name = uplinkName(network)
       const local = this.plant.members.get(localName(name, NIC_UPLINK))
       if (uplink.kind !== 'nic' || uplink.address !== 'dhcp' || local === undefined) continue
@@ -99,6 +100,11 @@ export class Services {
       const heard = (given: Leased | null) => {
         if (given === null) leased.delete(name)
         else leased.set(name, given)
+        if (given !== null && subnet !== null && overlap(given.address, subnet))
+          this.log.warn(
+            { network, subnet: subnet.text, uplink: given.address.text },
+            'the LAN of the uplink and the network have the same addresses, and neither reaches the other: give the network another subnet',
+          )
         this.onseat()
       }
       this.outlets.set(name, new Outlet(local, this.ends, heard, this.log))

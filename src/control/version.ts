@@ -1,12 +1,11 @@
-/** The package's version, read from the package.json above this file or its bundle. */
-import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+/** The package's version, from its package.json. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { home } from '../memory/package.ts'
 
 function read(): string {
-  let folder = dirname(fileURLToPath(import.meta.url))
-  while (!existsSync(join(folder, 'binding.gyp'))) folder = dirname(folder)
-  return (JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string }).version
+  const text = readFileSync(join(home(import.meta.url), 'package.json'), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
 }
 
 export const version: string = read()

@@ -168,7 +168,7 @@ export class Works {
       this.services.restart(member.spec.network)
       this.log.info({ port: member.spec.name }, 'the port is up again')
     }
-    if (changed) await this.swap()
+    if (changed) await this.reseat()
   }
 
   /** Guarded ports may send with what is leased to their MAC, from now on and until it ends. */

@@ -5,10 +5,9 @@
  * integers (descriptors and byte offsets into the arena bound to the calling thread), return a count or a negative
  * errno, and neither allocate nor throw.
  */
-import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { home } from './package.ts'
 
 /** An error of a cold call: what the kernel said, during which call, about what. */
 export interface NativeError extends Error {
@@ -177,9 +176,9 @@ export interface Hot {
 export type Native = Cold & Hot
 
 function load(): Native {
-  let folder = dirname(fileURLToPath(import.meta.url))
-  while (!existsSync(join(folder, 'binding.gyp'))) folder = dirname(folder)
-  return createRequire(import.meta.url)(join(folder, 'build/Release/bridgeport.node')) as Native
+  return createRequire(import.meta.url)(
+    join(home(import.meta.url), 'build/Release/bridgeport.node'),
+  ) as Native
 }
 
 export const native: Native = load()

@@ -10,6 +10,11 @@ export function interfaces(instance: string): string[] {
     .map((link) => link.ifname)
 }
 
+/** The largest packet that an interface of this namespace takes, null if there is none of that name. */
+export function interfaceMtu(ifname: string): number | null {
+  return native.linkGet('', ifname)?.mtu ?? null
+}
+
 /** IPv4 addresses of this namespace's interfaces, those that are down included. */
 export function addresses(): { ifname: string; address: string }[] {
   return native.addressList('')

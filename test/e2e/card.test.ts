@@ -90,6 +90,14 @@ suite('a card as the way outside', ['dnsmasq', 'curl', 'ping'], () => {
     )
   })
 
+  it('says how long a packet may be where the LAN takes shorter ones than the guests send', async () => {
+    const asked = () => guest.attempt(['ping', '-c', '1', '-W', '1', '-M', 'do', '-s', '1400', ROUTER])
+    expect((await asked()).status).toBe(0)
+    mustSync('ip', '-n', router.name, 'link', 'set', 'lan0', 'mtu', '1400')
+    mustSync('ip', '-n', daemon.host.name, 'link', 'set', 'card0', 'mtu', '1400')
+    await eventually('the gateway tells', async () => (await asked()).stdout.includes('mtu = 1400'))
+  })
+
   it('leaves nothing but the card', async () => {
     expect(await daemon.stop()).toBe(0)
     mustSync('ip', '-n', daemon.host.name, 'link', 'del', 'card0')
