@@ -110,9 +110,9 @@ it('--socket overrides the file without touching it', () => {
 it('without any file the default network runs, and nobody else changes it', () => {
   const first = load(null, { socket: '/run/a.sock' }).configuration
   expect(first.networks.get('default')).toMatchObject({
-    mode: 'host-only',
+    mode: 'nat',
     gateway: '10.0.2.2',
-    host: { ifname: 'bp-default' },
+    uplink: { kind: 'host' },
   })
   expect(load(null, {}).configuration.socket).toBe('/run/bridgeport/bridgeport.sock')
 })
