@@ -32,7 +32,7 @@ const goals: Goal[] = [
   { metric: 'connections', peer: 'kernel', bound: 0.5, sense: 'least' },
   { metric: 'leases', peer: null, bound: 1980, sense: 'least' },
   { metric: 'leasesLost', peer: null, bound: 0, sense: 'most' },
-  { metric: 'rateMeanwhile', peer: null, bound: 90, sense: 'least' },
+  { metric: 'meanwhile', peer: null, bound: 90, sense: 'least' },
 ]
 
 export interface Judgement extends Goal {

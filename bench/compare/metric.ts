@@ -20,7 +20,8 @@ export type Metric =
   | 'leases'
   | 'leasesLost'
   | 'leaseDelay'
-  | 'rateMeanwhile'
+  | 'meanwhile'
+  | 'meanwhileFull'
 
 /** TCP through a NAT, by who sends and how many streams: to the outside, from the outside, in through a published port. */
 export type Stream = `${'out' | 'back' | 'in'}${1 | 4 | 16}`
@@ -56,7 +57,8 @@ export const rows: Record<Metric, Row> = {
   leases: { title: 'DHCP exchanges', unit: '1/s', digits: 0 },
   leasesLost: { title: 'DHCP messages lost', unit: '', digits: 0 },
   leaseDelay: { title: 'DHCP answer, longest', unit: 'ms', digits: 2 },
-  rateMeanwhile: { title: 'frames forwarded meanwhile, of those without DHCP', unit: '%', digits: 1 },
+  meanwhile: { title: 'TCP at half speed during DHCP, of that without', unit: '%', digits: 1 },
+  meanwhileFull: { title: 'TCP at full speed during DHCP, of that without', unit: '%', digits: 1 },
   gigabyteMachine: { title: 'CPU per GB of TCP, whole machine', unit: 's', digits: 2 },
   gigabyteSwitch: { title: 'CPU per GB of TCP, switch', unit: 's', digits: 2 },
   framesMachine: { title: 'CPU per million frames, whole machine', unit: 's', digits: 2 },

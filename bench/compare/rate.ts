@@ -49,18 +49,11 @@ export async function mac(ground: Ground, end: End, ifname: string): Promise<str
   return (JSON.parse(output) as { address: string }[])[0].address
 }
 
-/** Sends `frame` (trafgen's language) from namespace a, as fast as one CPU can or `perSecond` of them, and counts what comes out in b. */
-export async function flood(
-  ground: Ground,
-  joint: Joint,
-  seconds: number,
-  frame: string,
-  perSecond?: number,
-): Promise<Sample> {
+/** Sends `frame` (trafgen's language) from namespace a as fast as one CPU can and counts what comes out in b. */
+export async function flood(ground: Ground, joint: Joint, seconds: number, frame: string): Promise<Sample> {
   const file = join(ground.folder, 'frame.cfg')
   writeFileSync(file, `${frame}\n`)
   const options = ['--dev', joint.a, '--conf', file, '--cpus', '1', '--no-sock-mem', '--no-cpu-stats']
-  if (perSecond !== undefined) options.push('--rate', `${Math.ceil(perSecond)}pps`)
   const bound = ['--signal', 'KILL', String(Math.ceil(seconds) + slackSeconds)]
   const sender = ground.spawn('timeout', [...bound, 'trafgen', ...options], { namespace: ground.a })
   let before: Reading

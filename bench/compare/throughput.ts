@@ -21,6 +21,8 @@ export interface Route {
   address: string
   /** true: the server sends */
   reverse: boolean
+  /** Gbit/s a stream at most; as much as goes unless given */
+  bound?: number
 }
 
 /** One transfer of about `seconds` in `streams` connections; iperf3's server listens on its usual port, 5201. */
@@ -30,6 +32,7 @@ export async function transfer(ground: Ground, joint: Joint, seconds: number, st
   await server.until(/Server listening/, slackMs)
   const client = ['--client', way.address, '--time', String(seconds), '--parallel', String(streams), '--json']
   if (way.reverse) client.push('--reverse')
+  if (way.bound !== undefined) client.push('--bitrate', String(Math.ceil(way.bound * 1e9)))
   const before = usage(joint.pids)
   let output: string
   try {

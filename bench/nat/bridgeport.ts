@@ -51,7 +51,6 @@ function configuration(ground: Ground, uplink: Uplink): string {
     `    publish: ["tcp:${listen}:${published}-${guest}:${published}"]`,
     'ports:',
     `  guest: { ${tap}, ifname: eth0, address: ${guest}/${prefix} }`,
-    `  second: { ${tap}, ifname: eth1 }`,
     '',
   ].join('\n')
 }
@@ -64,7 +63,7 @@ async function start(ground: Ground, uplink: Uplink): Promise<NatJoint> {
   const daemon = ground.spawn(process.execPath, args, { namespace: ground.s })
   await daemon.until(/^ready$/m, startMs)
   await routed(ground)
-  return { a: 'eth0', b: 'eth0', pids: [daemon.pid], publishedAt: uplink.publishedAt, second: 'eth1' }
+  return { a: 'eth0', b: 'eth0', pids: [daemon.pid], publishedAt: uplink.publishedAt, pool: true }
 }
 
 const { missing, version } = bridged

@@ -1,21 +1,20 @@
 /**
- * The DHCP server under a crowd: 2,000 exchanges a second (DISCOVER to ACK) by perfdhcp, each of a client never seen before, while another
- * port sends half of what the switch forwards at most. (At the most itself, whatever perfdhcp takes of few CPUs is missing: that would be
- * measured, not the server.) Peers have a server of their own for one guest at most; only Bridgeport is measured.
+ * The DHCP server under a crowd: 2,000 exchanges a second (DISCOVER to ACK) by perfdhcp, each of a client never seen before, while TCP flows
+ * through the NAT at half of the speed that it has alone. (At full speed two CPUs are busy anyway, and what perfdhcp takes of them is
+ * missing: that is shown too, but it says little of the server.) Peers serve one guest at most; only Bridgeport is measured.
  */
 import type { Ground } from '../compare/ground.ts'
 import type { Measurement } from '../compare/measurement.ts'
 import type { Sample } from '../compare/metric.ts'
-import { forward } from './rate.ts'
-import { gateway, type NatJoint, second as source } from './site.ts'
+import { type Route, transfer } from '../compare/throughput.ts'
+import { gateway, type NatJoint, outside } from './site.ts'
 
 const perSecond = 2000
 const slackMs = 10_000
 /** perfdhcp's clients in one run: more than exchanges, so that each is new. */
 const clients = 60_000
 /** perfdhcp begins before what it disturbs is counted, and ends after. */
-const headSeconds = 1
-const tailSeconds = 1
+const aroundSeconds = 2
 
 interface Crowd {
   /** exchanges completed a second */
@@ -37,26 +36,41 @@ export function read(output: string, seconds: number): Crowd {
   return { rate: answers[1] / seconds, lost: drops[0] + drops[1], delay }
 }
 
-async function take(ground: Ground, joint: NatJoint, seconds: number): Promise<Sample> {
-  const { second } = joint
-  if (second === undefined) return {}
-  const flooded = { ...joint, a: second }
-  const most = await forward(ground, flooded, seconds, { port: 40_001, source })
-  const pace = { source, perSecond: ((most.rate ?? 0) * 1000) / 2 }
-  const quiet = await forward(ground, flooded, seconds, { port: 40_002, ...pace })
-  const period = Math.ceil(seconds) + headSeconds + tailSeconds
+/** Runs `work` amid a crowd whose clients have MACs of their own, `first` being a byte of them. */
+async function amid<T>(
+  ground: Ground,
+  joint: NatJoint,
+  seconds: number,
+  first: string,
+  work: () => Promise<T>,
+) {
+  const period = Math.ceil(seconds) + aroundSeconds
   const load = ['-r', String(perSecond), '-p', String(period), '-R', String(clients), '-W', '1000000']
-  const inside = { namespace: ground.a }
-  const crowd = ground.spawn('perfdhcp', ['-4', ...load, '-l', joint.a, gateway], inside)
-  const meanwhile = await forward(ground, flooded, seconds, { port: 40_003, ...pace })
+  const options = ['-4', ...load, '-b', `mac=00:0c:${first}:00:00:00`, '-l', joint.a, gateway]
+  const crowd = ground.spawn('perfdhcp', options, { namespace: ground.a })
+  const result = await work()
   // Its status is not 0 when something was lost, which is a figure, not a failure.
   await crowd.finish(period * 1000 + slackMs).catch(() => {})
-  const { rate, lost, delay } = read(crowd.output, period)
-  const sample: Sample = { leases: rate, leasesLost: lost, leaseDelay: delay }
-  if (quiet.rate && meanwhile.rate) sample.rateMeanwhile = (100 * meanwhile.rate) / quiet.rate
-  return sample
+  return { result, crowd: read(crowd.output, period) }
 }
 
-const needs = { perfdhcp: 'kea-admin', trafgen: 'netsniff-ng' }
+async function take(ground: Ground, joint: NatJoint, seconds: number): Promise<Sample> {
+  if (!joint.pool) return {}
+  const way: Route = { client: 'a', server: 'b', address: outside, reverse: false }
+  const most = await transfer(ground, joint, seconds, 1, way)
+  const paced: Route = { ...way, bound: most.gigabits / 2 }
+  const quiet = await transfer(ground, joint, seconds, 1, paced)
+  const half = await amid(ground, joint, seconds, '01', () => transfer(ground, joint, seconds, 1, paced))
+  const full = await amid(ground, joint, seconds, '02', () => transfer(ground, joint, seconds, 1, way))
+  return {
+    leases: half.crowd.rate,
+    leasesLost: half.crowd.lost,
+    leaseDelay: half.crowd.delay,
+    meanwhile: (100 * half.result.gigabits) / quiet.gigabits,
+    meanwhileFull: (100 * full.result.gigabits) / most.gigabits,
+  }
+}
+
+const needs = { perfdhcp: 'kea-admin', iperf3: 'iperf3' }
 
 export const dhcp: Measurement<NatJoint> = { name: 'dhcp', needs, take }

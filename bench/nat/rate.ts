@@ -7,17 +7,8 @@ import { type NatJoint, sink } from './site.ts'
 
 /** Ethernet's 60 bytes without the headers of Ethernet (14), IPv4 (20) and UDP (8). */
 const payloadLength = 18
-/** RFC 863, discard */
-const port = 9
-
-export interface Flow {
-  /** UDP source port */
-  port: number
-  /** IPv4 source; the guest's own unless given */
-  source?: string
-  /** frames a second; as many as go unless given */
-  perSecond?: number
-}
+/** to RFC 863, discard */
+const ports = 'sp=40000, dp=9'
 
 interface Hop {
   gateway: string
@@ -25,7 +16,7 @@ interface Hop {
 }
 
 /** The frame in trafgen's language, from the guest's interface to its gateway; trafgen computes the checksums. */
-async function frame(ground: Ground, joint: NatJoint, flow: Flow): Promise<string> {
+async function frame(ground: Ground, joint: NatJoint): Promise<string> {
   const inside = { namespace: ground.a }
   const [hop] = JSON.parse(await ground.run('ip', ['-json', 'route', 'get', sink], inside)) as Hop[]
   // Whoever reached the outside has asked for the gateway's MAC.
@@ -33,16 +24,12 @@ async function frame(ground: Ground, joint: NatJoint, flow: Flow): Promise<strin
   const [neighbour] = JSON.parse(await ground.run('ip', ask, inside)) as { lladdr: string }[]
   const source = await mac(ground, 'a', joint.a)
   const ethernet = `eth(da=${neighbour.lladdr}, sa=${source}, proto=0x0800)`
-  const addresses = `ipv4(saddr=${flow.source ?? hop.prefsrc}, daddr=${sink}, ttl=64, df)`
-  return `{ ${ethernet}, ${addresses}, udp(sp=${flow.port}, dp=${port}), fill(0x00, ${payloadLength}) }`
-}
-
-export async function forward(ground: Ground, joint: NatJoint, seconds: number, flow: Flow) {
-  return flood(ground, joint, seconds, await frame(ground, joint, flow), flow.perSecond)
+  const addresses = `ipv4(saddr=${hop.prefsrc}, daddr=${sink}, ttl=64, df)`
+  return `{ ${ethernet}, ${addresses}, udp(${ports}), fill(0x00, ${payloadLength}) }`
 }
 
 async function take(ground: Ground, joint: NatJoint, seconds: number): Promise<Sample> {
-  return forward(ground, joint, seconds, { port: 40_000 })
+  return flood(ground, joint, seconds, await frame(ground, joint))
 }
 
 export const rate: Measurement<NatJoint> = { name: 'rate', needs: { trafgen: 'netsniff-ng' }, take }

@@ -11,8 +11,6 @@ import type { Joint } from '../compare/peer.ts'
 
 /** The guest's network, where a peer leaves the choice; a /16, so that its DHCP pool has room for a crowd. */
 export const guest = '10.2.0.15'
-/** Source of what the second port sends; no interface has it. */
-export const second = '10.2.0.16'
 export const gateway = '10.2.0.1'
 export const prefix = 16
 
@@ -29,8 +27,8 @@ export const published = 5201
 export interface NatJoint extends Joint {
   /** address outside, at which the published port leads to the guest */
   publishedAt: string
-  /** interface of namespace a without address, a port of its own in the guest's network; only where there is a DHCP server to be loaded */
-  second?: string
+  /** true where a DHCP server has a pool for a crowd */
+  pool?: boolean
 }
 
 /** The host's card and the outside behind it; the host may forward, answer ping sockets, and use every port. */

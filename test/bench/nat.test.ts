@@ -10,7 +10,7 @@ import * as dhcp from '../../bench/nat/dhcp.ts'
 import { nats } from '../../bench/nat/nats.ts'
 
 const kernel = { peer: 'kernel', round: 0, sample: { out1: 20, in4: 10, connections: 9000 }, failures: [] }
-const host = { out1: 5, in4: 4, connections: 5000, leases: 2000, leasesLost: 0, rateMeanwhile: 80 }
+const host = { out1: 5, in4: 4, connections: 5000, leases: 2000, leasesLost: 0, meanwhile: 80 }
 const outcomes = [
   { peer: 'bridgeport', round: 0, sample: host, failures: [] },
   { peer: 'bridgeport-nic', round: 0, sample: { out1: 7 }, failures: ['connect: nobody answered'] },
@@ -32,7 +32,7 @@ test('both rows of Bridgeport are judged, by ratio and by the figure itself', ()
     ['bridgeport', 'connections', 'kernel', true],
     ['bridgeport', 'leases', null, true],
     ['bridgeport', 'leasesLost', null, true],
-    ['bridgeport', 'rateMeanwhile', null, false],
+    ['bridgeport', 'meanwhile', null, false],
     ['bridgeport-nic', 'out1', 'kernel', true],
   ])
 })
