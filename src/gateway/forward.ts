@@ -2,13 +2,13 @@
 /**
  * Most packets belong to a flow whose translation, next hop and state need nothing but a look: they are rewritten here, in place. First all
  * headers of the burst are checked and hashed, then index and flows are touched, then the packets are rewritten: in tables larger than
- * the cache the misses of one loop overlap. Whatever is not ordinary keeps its verdict, and
- * its position goes into `odd`: the slow path looks at it.
+ * the cache the misses of one loop overlap. Whatever is not ordinary keeps its verdict, and its position goes into `odd`: the slow
+ * path looks at it.
  *
  * Headers are read as the words that they are in memory, little-endian; an Ethernet header of 14 bytes begins two bytes before a word, and
  * the IPv4 header with a word. Sums of ones' complement do not mind the order of bytes (RFC 1071 2B), so checksums, and the
- * differences that flows keep, are added as they lie. Checksums are updated by RFC 1624 (equation 3) with the flow's differences; a frame with NEEDS_CSUM carries the uncomplemented sum of
- * the pseudo-header, which has addresses but no ports (virtio 1.2, 5.1.6.2).
+ * differences that flows keep, are added as they lie. Checksums are updated by RFC 1624 (equation 3) with the flow's differences; a frame
+ * with NEEDS_CSUM carries the uncomplemented sum of the pseudo-header, which has addresses but no ports (virtio 1.2, 5.1.6.2).
  */
 import type { Arena } from '../memory/arena.ts'
 import { BURST, LENGTHS } from '../memory/block.ts'
@@ -54,6 +54,8 @@ const FLOWS = 0x7fffff
 /** parts of a burst's work column */
 const NEEDS_CSUM = 0x0100
 const GSO = 0xff
+/** how far before a frame its vnet header says where the open checksum begins */
+const CSUM_START = 4
 /** What one hop takes from the half-word of TTL and protocol, as it lies, as a difference: -1. */
 const HOP = 0xfffe
 
@@ -148,7 +150,7 @@ export class Forward {
     const source = view.getInt32(start + 26)
     const destination = view.getInt32(start + 30)
     const id = flows.search(hash, source, destination, view.getInt32(start + 34), view.getUint8(start + 23))
-    return id < 0 ? 0 : id
+    return Math.max(0, id)
   }
 
   /** Rewrites what is ordinary: the flow lives and is fast, came in where it should, and its next hop is known. */
@@ -255,7 +257,9 @@ export class Forward {
     const ports = words[other + PORTS]
     view.setInt32((start + 34) | 0, (ports << 16) | (ports >>> 16))
     const at = isTcp ? (start + HEADERS + 16) >> 1 : (start + HEADERS + 6) >> 1
-    if ((work & NEEDS_CSUM) !== 0) u16[at] = fold(u16[at] + (deltas >>> 16))
+    // A tunnel may have left open the checksum of what it carries: not this one, then.
+    const isPartial = (work & NEEDS_CSUM) !== 0 && u16[(start - CSUM_START) >> 1] === HEADERS
+    if (isPartial) u16[at] = fold(u16[at] + (deltas >>> 16))
     else if (isTcp) u16[at] = ~fold((~u16[at] & 0xffff) + (deltas & 0xffff))
     else if (u16[at] !== 0) u16[at] = optional(u16[at], deltas & 0xffff)
     u16[start >> 1] = way.mac0
