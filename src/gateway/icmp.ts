@@ -26,7 +26,6 @@ const BURST = 50
 const TTL = 64
 /** RFC 1812 4.3.2.5: internetwork control */
 const TOS = 0xc0
-const NEEDS_CSUM = vnet.NEEDS_CSUM << 8
 
 /** True if `address` cannot be one station's on that link: zero, loopback, multicast, reserved, a broadcast, the gateway's own. */
 export function martian(address: number, link: Link): boolean {
@@ -65,7 +64,7 @@ export class Icmp {
     if (packet.protocol !== ipv4.PROTOCOL_ICMP) return reason.NO_SERVICE
     if (end - transport < icmp.HEADER_LENGTH) return reason.BAD_IP_HEADER
     if (martian(packet.source, ingress)) return reason.MARTIAN
-    if ((packet.work & NEEDS_CSUM) !== 0) {
+    if ((vnet.flags(view, at - vnet.LENGTH) & vnet.NEEDS_CSUM) !== 0) {
       complete(view, at, packet.length)
       packet.work = 0
     }

@@ -8,6 +8,7 @@ import type { Port } from '../port/port.ts'
 import * as ethernet from '../wire/ethernet.ts'
 import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'
+import * as vnet from '../wire/vnet.ts'
 import type { Link } from './link.ts'
 
 /** What conntrack says of a packet (nf_conntrack's words). */
@@ -20,6 +21,8 @@ export const UNTRACKED = 4
 /** What a part of the gateway says of a packet that it is done with and that is no drop: answered, kept, copied. */
 export const TAKEN = -2
 
+const PARTIAL = vnet.NEEDS_CSUM << 8
+
 export class Packet {
   /** position in the burst, -1 for a packet that is in none */
   position = -1
@@ -31,7 +34,7 @@ export class Packet {
   network = 0
   transport = 0
   end = 0
-  /** flags and GSO type of the vnet header as one number, as in the burst's column */
+  /** flags and GSO type of the vnet header as one number, as in the burst's column; once read, NEEDS_CSUM speaks of its own transport only */
   work = 0
   /** length of the largest fragment that it came in, 0 if it came whole; it leaves in pieces no larger */
   largest = 0
@@ -67,6 +70,7 @@ export class Packet {
     this.destination = ipv4.destination(view, network)
     this.protocol = ipv4.protocol(view, network)
     this.ports = portsOf(view, this.transport, this.end, this.protocol)
+    if (!vnet.isPartial(view, this.at - vnet.LENGTH, this.transport - this.at)) this.work &= ~PARTIAL
     this.flow = -1
     this.state = NEW
     this.binding = -1

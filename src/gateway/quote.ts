@@ -21,7 +21,7 @@ export function restore(
   const transport = network + header
   const protocol = ipv4.protocol(view, network)
   const place = checksumAt(protocol)
-  const isPartial = (vnet.flags(view, at - vnet.LENGTH) & vnet.NEEDS_CSUM) !== 0
+  const isPartial = vnet.isPartial(view, at - vnet.LENGTH, transport - at)
   const withPorts = protocol !== ipv4.PROTOCOL_ICMP
   let sum = 0
   if (withPorts) sum = minus(sum, words(view, network + 12, 2))

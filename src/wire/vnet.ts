@@ -41,6 +41,14 @@ export function csumOffset(view: DataView, at: number): number {
   return view.getUint16(at + 8, true)
 }
 
+/**
+ * True if the frame of the header at `at` leaves the checksum open that covers what begins at byte `start` of it. A tunnel's frame may
+ * ask for that of a packet further inside: its own transport's is complete then, or there is none.
+ */
+export function isPartial(view: DataView, at: number, start: number): boolean {
+  return (flags(view, at) & NEEDS_CSUM) !== 0 && csumStart(view, at) === start
+}
+
 export function setFlags(view: DataView, at: number, flags: number, gsoType: number): void {
   view.setUint8(at, flags)
   view.setUint8(at + 1, gsoType)

@@ -52,6 +52,8 @@ export interface Settings {
   bindings?: number
   isolated?: boolean
   uplinkMtu?: number
+  /** frames of the pool */
+  frames?: number
 }
 
 /** Guests 0 to 3 have 10.0.0.11 to .14 on ports of their own; `outside` is everybody else. */
@@ -67,7 +69,7 @@ export class House {
     const ports = [...guests, { network: 2 }, { network: 1, ...local }, { network: 2, ...local }]
     const fixed = (port: keyof typeof own) => [{ ...words(own[port]), port, kind: GATEWAY }]
     const networks = [{ fixed: fixed(LOCAL) }, { fixed: fixed(UPLINK_LOCAL) }]
-    this.rig = new Rig({ networks, ports })
+    this.rig = new Rig({ networks, ports, ...(settings.frames ? { frames: settings.frames } : {}) })
     const { arena } = this.rig
     const { flows: flowCapacity = 1024, bindings: bindingCapacity = 1024 } = settings
     this.memory = {
@@ -129,6 +131,12 @@ export class House {
     this.rig.send(UPLINK, frame(own[UPLINK_LOCAL], hardware(UPLINK), packet, header))
   }
 
+  /** The frame in which a guest, or as -1 the router, sends a packet to the gateway, and the port that it comes by. */
+  wrap(from: number, packet: Uint8Array): { port: number; frame: Uint8Array } {
+    const port = from < 0 ? UPLINK : from
+    return { port, frame: frame(own[from < 0 ? UPLINK_LOCAL : LOCAL], hardware(port), packet).frame }
+  }
+
   /** IPv4 packets that guest `number` got since the last call. */
   atGuest(number: number): Got[] {
     this.exchange()
@@ -171,7 +179,8 @@ export class House {
     }
   }
 
-  private answer(port: number, frame: Uint8Array): boolean {
+  /** Answers if the frame is a question for a station's MAC. */
+  answer(port: number, frame: Uint8Array): boolean {
     const sought = [...frame.subarray(38, 42)].join('.')
     const isAnswered = port === UPLINK ? sought === ROUTER : sought === `10.0.0.${11 + port}`
     if (frame[21] !== 1 || !isAnswered) return false

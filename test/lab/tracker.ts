@@ -10,7 +10,7 @@ import { DATA_AT, STRIDE } from '../../src/memory/pool.ts'
 import { none } from '../../src/pipeline/layout.ts'
 import { REASONS } from '../../src/pipeline/reason.ts'
 import { DEADLINE, FAST, FlowTable, lengthOf, STATUS, WORDS } from '../../src/table/flow.ts'
-import { ip, ipv4, join, sum, u16, u32 } from './frame.ts'
+import { ip, ipv4, join, sum, u16, u32, vnet } from './frame.ts'
 
 export interface Segment {
   from: string
@@ -93,8 +93,10 @@ export class Tracker {
     const { arena, packet } = this
     // Sums are taken of the arena that was bound last; a test may have several.
     native.arenaBind(arena.u8, 0, STRIDE, DATA_AT)
-    const { at } = arena.allocate('packet', 128 * 1024)
+    // A frame whose IPv4 header lies on a word, with its vnet header before it.
+    const at = arena.allocate('packet', 128 * 1024).at + 18
     arena.u8.fill(0xa5, at, at + bytes.length + 64)
+    arena.u8.set(vnet({ flags: work >> 8, gso: work & 0xff, start: 34, offset: 16 }), at - 10)
     arena.u8.set(bytes, at + 14)
     packet.place(-1, -1, at, bytes.length + 14, work)
     packet.read(arena.view)
