@@ -11,7 +11,7 @@ import { must } from '../lab/command.ts'
 import { serveEcho } from '../lab/exchange.ts'
 import { folder } from '../lab/folder.ts'
 import { Namespace } from '../lab/namespace.ts'
-import { present, suite } from '../lab/peer.ts'
+import { suite } from '../lab/peer.ts'
 
 interface Blockage {
   text: string
@@ -202,63 +202,64 @@ COMMIT
   })
 })
 
-/** Firewalls that are programs run in a mount namespace too: their own files stay as they are. */
-suite(
-  'the host’s firewall as a program',
-  ['ufw', 'firewalld', 'firewall-cmd', 'dbus-daemon', 'unshare'],
-  () => {
-    afterAll(cleanup)
+/**
+ * A host with a link to nowhere, in a mount namespace of its own (the firewall's own files stay as they are), and a script that is the firewall's
+ * start, the look, the remedy, and the look again.
+ */
+async function asks(start: string): Promise<Blockage[][]> {
+  const host = new Namespace('h')
+  const program = bundle('test/control/blockages.ts')
+  const place = folder('firewall')
+  for (const [ifname, address] of [
+    ['bp-x', '100.64.0.1/30'],
+    ['wan', '192.0.2.2/24'],
+  ]) {
+    await host.exec(['ip', 'link', 'add', ifname, 'type', 'veth', 'peer', 'name', `${ifname}-far`])
+    await host.exec(['ip', 'addr', 'add', address, 'dev', ifname])
+    for (const each of [ifname, `${ifname}-far`]) await host.exec(['ip', 'link', 'set', each, 'up'])
+  }
+  await host.exec(['ip', 'route', 'add', 'default', 'via', '192.0.2.1'])
+  const look = `${process.execPath} ${program} bp-x`
+  const remedy = `${process.execPath} -pe 'JSON.parse(require("fs").readFileSync("${place}/1"))[0].remedy'`
+  writeFileSync(
+    join(place, 'script'),
+    `set -e; d=${place}\n${start}\n${look} > $d/1; eval "$(${remedy})" >&2; ${look} > $d/2\n`,
+  )
+  await host.exec(['unshare', '-m', 'bash', join(place, 'script')], { timeoutMs: 20_000 })
+  for (const pid of host.pids()) process.kill(pid, 'SIGKILL')
+  return Promise.all(['1', '2'].map(async (name) => JSON.parse(await must(['cat', join(place, name)]))))
+}
 
-    /** A host with a link to nowhere, and a script that is the firewall's start, the look, the remedy, and the look again. */
-    async function asks(start: string): Promise<Blockage[][]> {
-      const host = new Namespace('h')
-      const program = bundle('test/control/blockages.ts')
-      const place = folder('firewall')
-      for (const [ifname, address] of [
-        ['bp-x', '100.64.0.1/30'],
-        ['wan', '192.0.2.2/24'],
-      ]) {
-        await host.exec(['ip', 'link', 'add', ifname, 'type', 'veth', 'peer', 'name', `${ifname}-far`])
-        await host.exec(['ip', 'addr', 'add', address, 'dev', ifname])
-        for (const each of [ifname, `${ifname}-far`]) await host.exec(['ip', 'link', 'set', each, 'up'])
-      }
-      await host.exec(['ip', 'route', 'add', 'default', 'via', '192.0.2.1'])
-      const look = `${process.execPath} ${program} bp-x`
-      const remedy = `${process.execPath} -pe 'JSON.parse(require("fs").readFileSync("${place}/1"))[0].remedy'`
-      writeFileSync(
-        join(place, 'script'),
-        `set -e; d=${place}\n${start}\n${look} > $d/1; eval "$(${remedy})" >&2; ${look} > $d/2\n`,
-      )
-      await host.exec(['unshare', '-m', 'bash', join(place, 'script')], { timeoutMs: 20_000 })
-      for (const pid of host.pids()) process.kill(pid, 'SIGKILL')
-      return Promise.all(['1', '2'].map(async (name) => JSON.parse(await must(['cat', join(place, name)]))))
-    }
+suite('ufw on the host', ['ufw', 'unshare'], () => {
+  afterAll(cleanup)
 
-    it('ufw', async () => {
-      const [before, after] = await asks(`
-      cp -a /etc/ufw $d/etc; cp -a /lib/ufw $d/lib; sed s/IPV6=yes/IPV6=no/ /etc/default/ufw > $d/default
-      mount --bind $d/etc /etc/ufw; mount --bind $d/lib /lib/ufw; mount --bind $d/default /etc/default/ufw
-      ufw --force enable >&2`)
-      expect(before).toMatchObject([{ remedy: 'ufw route allow in on bp-x' }])
-      expect(before[0].text).toContain('(ufw, chain FORWARD) drops what leaves between bp-x and wan')
-      expect(after).toEqual([])
-    })
+  it('ufw', async () => {
+    const [before, after] = await asks(`
+    cp -a /etc/ufw $d/etc; cp -a /lib/ufw $d/lib; sed s/IPV6=yes/IPV6=no/ /etc/default/ufw > $d/default
+    mount --bind $d/etc /etc/ufw; mount --bind $d/lib /lib/ufw; mount --bind $d/default /etc/default/ufw
+    ufw --force enable >&2`)
+    expect(before).toMatchObject([{ remedy: 'ufw route allow in on bp-x' }])
+    expect(before[0].text).toContain('(ufw, chain FORWARD) drops what leaves between bp-x and wan')
+    expect(after).toEqual([])
+  })
+})
 
-    // Its package would have it guard the machine from the next boot on: no suite installs it.
-    it.skipIf(!present('firewalld') || !present('dbus-daemon'))('firewalld', async () => {
-      const [before, after] = await asks(`
-      allow='<allow user="*"/><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/>'
-      echo "<busconfig><type>system</type><listen>unix:path=$d/bus</listen><auth>EXTERNAL</auth>
-        <policy context='default'>$allow<allow send_type='method_call'/></policy></busconfig>" > $d/bus.conf
-      cp -a /etc/firewalld $d/etc; mount --bind $d/etc /etc/firewalld
-      export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$d/bus
-      dbus-daemon --config-file=$d/bus.conf --nofork > /dev/null 2>&1 &
-      for i in $(seq 100); do [ -S $d/bus ] && break; sleep 0.05; done
-      firewalld --nofork --nopid > /dev/null 2>&1 &
-      for i in $(seq 100); do firewall-cmd --state >&2 2>/dev/null && break; sleep 0.1; done`)
-      expect(before).toMatchObject([{ remedy: 'firewall-cmd --zone=trusted --add-interface=bp-x' }])
-      expect(before[0].text).toContain('(firewalld, chain filter_FORWARD)')
-      expect(after).toEqual([])
-    })
-  },
-)
+suite('firewalld on the host', ['firewalld', 'firewall-cmd', 'dbus-daemon', 'unshare'], () => {
+  afterAll(cleanup)
+
+  it('firewalld', async () => {
+    const [before, after] = await asks(`
+    allow='<allow user="*"/><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/>'
+    echo "<busconfig><type>system</type><listen>unix:path=$d/bus</listen><auth>EXTERNAL</auth>
+      <policy context='default'>$allow<allow send_type='method_call'/></policy></busconfig>" > $d/bus.conf
+    cp -a /etc/firewalld $d/etc; mount --bind $d/etc /etc/firewalld
+    export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$d/bus
+    dbus-daemon --config-file=$d/bus.conf --nofork > /dev/null 2>&1 &
+    for i in $(seq 100); do [ -S $d/bus ] && break; sleep 0.05; done
+    firewalld --nofork --nopid > /dev/null 2>&1 &
+    for i in $(seq 100); do firewall-cmd --state >&2 2>/dev/null && break; sleep 0.1; done`)
+    expect(before).toMatchObject([{ remedy: 'firewall-cmd --zone=trusted --add-interface=bp-x' }])
+    expect(before[0].text).toContain('(firewalld, chain filter_FORWARD)')
+    expect(after).toEqual([])
+  })
+})
