@@ -18,7 +18,7 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
-          include: ['test/e2e/*.test.ts'],
+          include: ['test/e2e/**/*.test.ts'],
           testTimeout: endToEndMs,
           hookTimeout: endToEndMs,
           globalSetup: ['test/lab/sweep.ts'],
