@@ -63,6 +63,14 @@ export function vacate({ networks }: Configuration, running?: Configuration): vo
   if (lines.length > 0) throw Refusal.of(lines)
 }
 
+/** Interfaces of the host at which a network ends: nobody reaches it through the host, also on a host that forwards. */
+export function ending({ networks }: Configuration): string[] {
+  const isOpen = new Set(['bridged', 'routed'])
+  return [...networks.values()].flatMap(({ host, mode }) =>
+    host === null || isOpen.has(mode) ? [] : [host.ifname],
+  )
+}
+
 /** Makes sure again that the host does not route what enters by a network's interface on it. Returns the interfaces where it did. */
 export function confineAll({ networks }: Configuration): string[] {
   return [...networks.values()].flatMap(({ host, mode }) => {

@@ -9,6 +9,7 @@ import { guarded, type Net } from './compile.ts'
 import type { Configuration } from './configuration.ts'
 import type { Crew } from './crew.ts'
 import { Ends } from './end.ts'
+import { ending } from './host.ts'
 import { type Member, placeOf } from './member.ts'
 import { allSites, type Plant } from './plant.ts'
 import { PROTOCOLS, stale } from './publish.ts'
@@ -117,7 +118,7 @@ export class Works {
   /** Has the host forward and translate for the links into its stack, and opens what is published there. */
   private open(next: Configuration): void {
     try {
-      this.host.set(this.plant.ground.hostLinks(next), sharedCards(next))
+      this.host.set(this.plant.ground.hostLinks(next), sharedCards(next), ending(next))
     } catch (error) {
       throw explain(error as Error)
     }

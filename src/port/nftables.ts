@@ -1,7 +1,8 @@
 /**
  * nf_tables over nfnetlink (linux/netfilter/nf_tables.h), without the `nft` program: the table `bridgeport` in family ip, and in it
  * for each switch a chain and a set of sources that the host translates, and, where guests share a card's MAC, a chain that
- * keeps the host from sending their packets, which reach it too, back to where they came from.
+ * keeps the host from sending their packets, which reach it too, back to where they came from; networks that end at their
+ * interface on the host have a chain that lets nothing be forwarded to or from it.
  *
  *     table ip bridgeport {
  *       set links-1a2b3c4d { type ipv4_addr; flags interval; elements = { 100.64.0.2 } }
@@ -10,6 +11,7 @@
  *         type filter hook prerouting priority raw
  *         iifname "wlan0" fib daddr oifname "wlan0" fib daddr type unicast drop
  *       }
+ *       chain forward-1a2b3c4d { type filter hook forward priority filter; oifname "bp-lab" drop; iifname "bp-lab" drop }
  *     }
  *
  * A batch is applied whole or not at all, so the host never has half of it.
@@ -47,9 +49,11 @@ const NEWSETELEM = 12
 const DELSETELEM = 14
 const FAMILY_IP = 2
 const HOOK_PREROUTING = 0
+const HOOK_FORWARD = 2
 const HOOK_POSTROUTING = 4
-/** NF_IP_PRI_RAW, NF_IP_PRI_NAT_SRC */
+/** NF_IP_PRI_RAW, NF_IP_PRI_FILTER, NF_IP_PRI_NAT_SRC */
 const PRIORITY_RAW = -300
+const PRIORITY_FILTER = 0
 const PRIORITY_SRCNAT = 100
 const POLICY_ACCEPT = 1
 const SET_INTERVAL = 4
@@ -61,12 +65,17 @@ const REGISTER = 1
 const NETWORK_HEADER = 1
 const SOURCE_AT = 12
 const META_IIFNAME = 6
+const META_OIFNAME = 7
 /** NFT_FIB_RESULT_OIFNAME and ADDRTYPE, for the destination */
 const FIB_OIFNAME = 2
 const FIB_TYPE = 3
 const FIB_DESTINATION = 2
 const UNICAST = 1
 const NAME_LENGTH = 16
+
+/** The chains of a switch, by what they do. */
+export const CHAINS = ['translating', 'hushing', 'closing'] as const
+export type Chain = (typeof CHAINS)[number]
 
 /** A range of addresses, int32: from `first` up to and without `end`. */
 export interface Range {
@@ -97,11 +106,12 @@ function fields(values: Record<number, Value>): Attribute[] {
   return Object.entries(values).map(([type, value]) => [Number(type), value])
 }
 
-function names(instance: string): { links: string; translating: string; hushing: string } {
+function names(instance: string): Record<Chain | 'links', string> {
   return {
     links: `links-${instance}`,
     translating: `postrouting-${instance}`,
     hushing: `prerouting-${instance}`,
+    closing: `forward-${instance}`,
   }
 }
 
@@ -156,21 +166,41 @@ function test(name: string, load: Record<number, Value>, wanted: Uint8Array): At
   return [expression(name, load), expression('cmp', { 1: big(REGISTER), 2: big(0), 3: data })]
 }
 
+/** The name of an interface as registers hold it. */
+function pad(ifname: string): Buffer {
+  const padded = Buffer.alloc(NAME_LENGTH)
+  padded.write(ifname, 'latin1')
+  return padded
+}
+
+function drop(): Attribute {
+  return expression('immediate', { 1: big(0), 2: fields({ 2: fields({ 1: big(0) }) }) })
+}
+
 /** Drops what enters by a card and would leave by it again: packets for guests that share its MAC. Throws a NativeError. */
 export function hush(instance: string, ifnames: string[]): void {
   const { hushing } = names(instance)
   const rules = ifnames.map((ifname) => {
-    const padded = Buffer.alloc(NAME_LENGTH)
-    padded.write(ifname, 'latin1')
-    const drop = fields({ 2: fields({ 1: big(0) }) })
+    const padded = pad(ifname)
     return rule(hushing, [
       ...test('meta', { 1: big(REGISTER), 2: big(META_IIFNAME) }, padded),
       ...test('fib', { 1: big(REGISTER), 2: big(FIB_OIFNAME), 3: big(FIB_DESTINATION) }, padded),
       ...test('fib', { 1: big(REGISTER), 2: big(FIB_TYPE), 3: big(FIB_DESTINATION) }, own(UNICAST)),
-      expression('immediate', { 1: big(0), 2: drop }),
+      drop(),
     ])
   })
   send([...chain(hushing, 'filter', HOOK_PREROUTING, PRIORITY_RAW), ...rules])
+}
+
+/** Lets the host forward nothing to these interfaces, and nothing from them. Throws a NativeError. */
+export function shut(instance: string, ifnames: string[]): void {
+  const { closing } = names(instance)
+  const rules = ifnames.flatMap((ifname) =>
+    [META_OIFNAME, META_IIFNAME].map((side) =>
+      rule(closing, [...test('meta', { 1: big(REGISTER), 2: big(side) }, pad(ifname)), drop()]),
+    ),
+  )
+  send([...chain(closing, 'filter', HOOK_FORWARD, PRIORITY_FILTER), ...rules])
 }
 
 function isThere(name: string): boolean {
@@ -191,26 +221,31 @@ function isThere(name: string): boolean {
 }
 
 /** Which of the switch's chains are there: whoever loads a firewall anew may have flushed all tables. */
-export function present(instance: string): { translating: boolean; hushing: boolean } {
-  const { translating, hushing } = names(instance)
-  return { translating: isThere(translating), hushing: isThere(hushing) }
+export function present(instance: string): Record<Chain, boolean> {
+  const all = names(instance)
+  return {
+    translating: isThere(all.translating),
+    hushing: isThere(all.hushing),
+    closing: isThere(all.closing),
+  }
 }
 
 /** What removes each of the switch's chains, and at last the table if nothing is left in it. */
-export function removals(instance: string): Record<'translating' | 'hushing' | 'table', Buffer> {
-  const { translating, hushing, links } = names(instance)
+export function removals(instance: string): Record<Chain | 'table', Buffer> {
+  const { translating, hushing, closing, links } = names(instance)
   return {
     translating: batch([
       [DELCHAIN, 0, fields({ 1: TABLE, 3: translating })],
       [DELSET, 0, fields({ 1: TABLE, 2: links })],
     ]),
     hushing: batch([[DELCHAIN, 0, fields({ 1: TABLE, 3: hushing })]]),
+    closing: batch([[DELCHAIN, 0, fields({ 1: TABLE, 3: closing })]]),
     table: batch([[DELTABLE, NONREC, fields({ 1: TABLE })]]),
   }
 }
 
-/** Removes what `masquerade` or `hush` made; that it is gone already is no error, and neither is a kernel without nf_tables. */
-export function remove(instance: string, what: ('translating' | 'hushing')[]): void {
+/** Removes what `masquerade`, `hush` or `shut` made; that it is gone already is no error, and neither is a kernel without nf_tables. */
+export function remove(instance: string, what: readonly Chain[]): void {
   const all = removals(instance)
   for (const each of [...what, 'table'] as const) {
     try {

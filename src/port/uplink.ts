@@ -35,8 +35,10 @@ export class HostSide {
   private readonly routes = new Map<string, { ifname: string; route: route.Route }>()
   /** cards whose MAC guests share */
   private cards: string[] = []
+  /** interfaces at which networks end */
+  private closed: string[] = []
   /** what the chains say, as text; '' where there is none */
-  private readonly laid = new Map<'translating' | 'hushing', string>()
+  private readonly laid = new Map<nftables.Chain, string>()
   private complaint = ''
   private timer: NodeJS.Timeout | null = null
 
@@ -50,38 +52,46 @@ export class HostSide {
   /** Takes back what a killed switch of the same instance left. Call before `set`. */
   repair(): void {
     this.forwarding.repair()
-    nftables.remove(this.instance, ['translating', 'hushing'])
+    nftables.remove(this.instance, nftables.CHAINS)
   }
 
-  /** Makes the host what exactly these links and cards with shared MACs need; throws a NativeError and leaves it as it was. */
-  set(links: HostLink[], cards: string[] = []): void {
-    const before = { links: this.links, cards: this.cards }
+  /**
+   * Makes the host what exactly these links, cards with shared MACs, and networks that end at their interface `closed` need;
+   * throws a NativeError and leaves it as it was.
+   */
+  set(links: HostLink[], cards: string[] = [], closed: string[] = []): void {
+    const before = [this.links, this.cards, this.closed] as const
     try {
-      this.apply(links, cards)
+      this.apply(links, cards, closed)
     } catch (error) {
-      this.retreat(before.links, before.cards)
+      this.retreat(...before)
       throw error
     }
-    if (links.length + cards.length > 0) this.timer ??= setInterval(() => this.refresh(), REFRESH_MS).unref()
+    if (links.length + cards.length + closed.length > 0)
+      this.timer ??= setInterval(() => this.refresh(), REFRESH_MS).unref()
     else this.rest()
   }
 
   /** Back to what was there before a change that failed; what fails here too is told, the first error counts. */
-  private retreat(links: HostLink[], cards: string[]): void {
+  private retreat(links: HostLink[], cards: string[], closed: string[]): void {
     try {
-      this.apply(links, cards)
+      this.apply(links, cards, closed)
     } catch (error) {
       this.warn((error as Error).message)
     }
   }
 
-  private apply(links: HostLink[], cards: string[]): void {
+  private apply(links: HostLink[], cards: string[], closed: string[]): void {
     this.links = links
     this.cards = cards
-    const isIdle = links.length + cards.length + this.laid.size === 0
-    const present = isIdle ? { translating: false, hushing: false } : nftables.present(this.instance)
+    this.closed = closed
+    const isIdle = links.length + cards.length + closed.length + this.laid.size === 0
+    const present = isIdle
+      ? { translating: false, hushing: false, closing: false }
+      : nftables.present(this.instance)
     this.translate(links, present.translating)
     this.hush(cards, present.hushing)
+    this.shut(closed, present.closing)
     this.lead(links)
     const through = links.length > 0 ? route.egresses() : []
     const again = this.forwarding.set(
@@ -113,8 +123,14 @@ export class HostSide {
     this.lay('hushing', wanted, isThere, () => nftables.hush(this.instance, cards))
   }
 
+  /** The chain that keeps the host from routing between a network that ends at its interface and anybody else. */
+  private shut(closed: string[], isThere: boolean): void {
+    const wanted = closed.length > 0 ? JSON.stringify(closed) : ''
+    this.lay('closing', wanted, isThere, () => nftables.shut(this.instance, closed))
+  }
+
   /** Makes a chain what is wanted, '' for none, unless it is that already. */
-  private lay(what: 'translating' | 'hushing', wanted: string, isThere: boolean, make: () => void): void {
+  private lay(what: nftables.Chain, wanted: string, isThere: boolean, make: () => void): void {
     const laid = this.laid.get(what) ?? ''
     if (wanted === laid && (wanted === '' || isThere)) return
     if (wanted !== '') {
@@ -155,7 +171,7 @@ export class HostSide {
   /** Looks at the host again. */
   private refresh(): void {
     try {
-      this.apply(this.links, this.cards)
+      this.apply(this.links, this.cards, this.closed)
       this.complaint = ''
     } catch (error) {
       const { message } = error as NativeError
@@ -173,7 +189,7 @@ export class HostSide {
   close(): void {
     this.rest()
     try {
-      this.apply([], [])
+      this.apply([], [], [])
     } catch (error) {
       this.warn(`the host's side of the uplink was not put back: ${(error as Error).message}`)
     }
