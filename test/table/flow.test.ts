@@ -116,7 +116,7 @@ it('guesses the flows of a burst', () => {
     flows.ahead(hashes, guesses, 64)
     for (let i = 0; i < 64; i++) right += guesses[i] === find(flows, from + i)[0] ? 1 : 0
   }
-  expect(right).toBeGreaterThan(860)
+  expect(right).toBeGreaterThan(780)
   hashes.fill(flows.hash(9, 9, 9, UDP))
   expect(flows.search(hashes[0], 9, 9, 9, UDP)).toBe(-1)
 })
