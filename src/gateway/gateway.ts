@@ -70,8 +70,9 @@ export class Gateway {
       for (let i = from; i < to; i++) this.intercept(burst, i, link)
       return
     }
-    const { forward } = this.parts
+    const { forward, ahead } = this.parts
     const odds = forward.run(burst, from, to, link, this.now)
+    if (odds > 0) ahead.run(burst, forward.odd, odds, link)
     for (let o = 0; o < odds; o++) this.examine(burst, forward.odd[o], port, link)
   }
 

@@ -7,6 +7,7 @@ import type { GatewayProgram } from '../pipeline/program.ts'
 import type { Port } from '../port/port.ts'
 import { FlowTable } from '../table/flow.ts'
 import { Neighbours } from '../table/neighbour.ts'
+import { Ahead } from './ahead.ts'
 import { Arp } from './arp.ts'
 import { Ask } from './ask.ts'
 import { Conntrack } from './conntrack.ts'
@@ -53,6 +54,7 @@ export class Parts {
   readonly nat: Nat
   readonly route: Route
   readonly forward: Forward
+  readonly ahead: Ahead
   readonly icmp: Icmp
   readonly ask: Ask
   readonly arp: Arp
@@ -81,6 +83,7 @@ export class Parts {
     this.flows.holder = this.nat
     this.route = new Route(this.links, nowhere)
     this.forward = new Forward(arena, this.flows, this.conntrack.tcp, this.passage, this.timeouts)
+    this.ahead = new Ahead(arena, this.flows, this.nat.bindings)
     this.icmp = new Icmp(arena.u8, view, pool, this.outbox)
     this.ask = new Ask(view, pool, this.outbox)
     this.fragments = new Fragments(arena, pool, counters, ports, this.outbox, this.icmp)

@@ -100,6 +100,13 @@ export class BindingTable {
     return this.words[record * WORDS + PORTS] & 0xffff
   }
 
+  /** The record that most likely is an inside endpoint's, some record if it has none: what is read is on its way into the cache. */
+  guess(links: number, address: number, port: number, peer: number, kind: number): number {
+    const hash = this.hash(address ^ Math.imul(links, this.seedD), peer, kind ^ Math.imul(port, this.seedA))
+    const id = this.index[hash >>> this.shift] & ((1 << this.bits) - 1)
+    return (id === 0 ? 0 : id - 1) >> 1
+  }
+
   /** The record that an inside endpoint has, or -1. `kind` is the record's whole word 3. */
   findInside(links: number, address: number, port: number, peer: number, kind: number): number {
     const { index, words, mask, bits } = this

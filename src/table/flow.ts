@@ -134,7 +134,7 @@ export class FlowTable extends Keys {
     }
     index[second] = (replyHash << bits) | (flow << 1) | 1
     const f = flow * WORDS
-    words.fill(0, f, f + WORDS)
+    for (let w = f + DELTAS; w < f + WORDS; w++) words[w] = 0
     words[f + SOURCE] = source
     words[f + DESTINATION] = destination
     words[f + PORTS] = ports

@@ -145,6 +145,11 @@ export class Keys {
     return sum
   }
 
+  /** Touches the place of a key in the index; the result says nothing. */
+  touchKey(source: number, destination: number, ports: number, kind: number): number {
+    return this.index[(this.hash(source, destination, ports, kind) >>> this.shift) & this.mask]
+  }
+
   /** Touches the places of both keys of a flow: two misses at once, not one after the other. */
   protected touch(hash: number, replyHash: number): void {
     const { index, mask, shift } = this
