@@ -56,10 +56,11 @@ void Relay::start() {
   pthread_setname_np(thread_.native_handle(), "relay");
 }
 
-int32_t Relay::add(int fd, const sockaddr_in& target, size_t capacity) {
+int32_t Relay::add(int fd, const sockaddr_in& target, const Closed& closed, size_t capacity) {
   auto listener = std::make_unique<Listener>();
   listener->fd = Descriptor(fd);
   listener->target = target;
+  listener->closed = closed;
   start();
   std::lock_guard<std::mutex> lock(mutex_);
   capacity_ = capacity;
@@ -71,10 +72,11 @@ int32_t Relay::add(int fd, const sockaddr_in& target, size_t capacity) {
   return numbers_;
 }
 
-int32_t Relay::addDatagrams(int fd, const sockaddr_in& target, size_t capacity, int64_t idleMs) {
+int32_t Relay::addDatagrams(int fd, const sockaddr_in& target, const Closed& closed, size_t capacity, int64_t idleMs) {
   auto outer = std::make_unique<Outer>();
   outer->fd = Descriptor(fd);
   outer->target = target;
+  outer->closed = closed;
   prepare(fd);
   start();
   std::lock_guard<std::mutex> lock(mutex_);
@@ -194,7 +196,11 @@ static Napi::Value relayOpen(const Napi::CallbackInfo& info) {
   auto capacity = static_cast<size_t>(integer(options, "capacity"));
   int fd = integer(options, "fd"), idleMs = integer(options, "idleMs");
   bool isStream = text(options, "protocol") == "tcp";
-  int32_t number = isStream ? relay->add(fd, target, capacity) : relay->addDatagrams(fd, target, capacity, idleMs);
+  Closed closed{};
+  closed.network.s_addr = htonl(static_cast<uint32_t>(integer(options, "network")));
+  closed.mask.s_addr = htonl(static_cast<uint32_t>(integer(options, "mask")));
+  int32_t number = isStream ? relay->add(fd, target, closed, capacity)
+                            : relay->addDatagrams(fd, target, closed, capacity, idleMs);
   return Napi::Number::New(info.Env(), number);
 }
 

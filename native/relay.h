@@ -30,6 +30,7 @@ struct Connection;
 struct Listener : Source {
   Descriptor fd;
   sockaddr_in target{};
+  Closed closed;
   bool paused = false;
   std::unordered_set<Connection*> connections;
 };
@@ -62,9 +63,9 @@ class Relay {
   Relay() = default;
   ~Relay();
   // Takes a listening socket over; connections beyond `capacity` in all are reset. Returns its number.
-  int32_t add(int fd, const sockaddr_in& target, size_t capacity);
+  int32_t add(int fd, const sockaddr_in& target, const Closed& closed, size_t capacity);
   // The same for a bound UDP socket. The session that was silent longest makes room beyond `capacity`.
-  int32_t addDatagrams(int fd, const sockaddr_in& target, size_t capacity, int64_t idleMs);
+  int32_t addDatagrams(int fd, const sockaddr_in& target, const Closed& closed, size_t capacity, int64_t idleMs);
   // Closes a listening socket and cuts its connections; when it returns, the port is free.
   void remove(int32_t number);
   Counts counts();

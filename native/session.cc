@@ -90,6 +90,7 @@ void Sessions::receive(Outer& outer, int poll, size_t capacity) {
     // An error is one that an earlier answer met at a peer; it is taken with this call.
     if (length < 0 && errno != EAGAIN) continue;
     if (length < 0) return;
+    if (outer.closed.to(peer.address, outer.target)) continue;
     for (cmsghdr* each = CMSG_FIRSTHDR(&message); each != nullptr; each = CMSG_NXTHDR(&message, each)) {
       if (each->cmsg_level != IPPROTO_IP || each->cmsg_type != IP_PKTINFO) continue;
       in_pktinfo info;

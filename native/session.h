@@ -48,9 +48,24 @@ struct Session : Source {
   std::list<Session*>::iterator place;
 };
 
+// Who may not come in at a published port: the network's own guests, if they may not reach each other. They show the address of
+// the link's end, which is where the port leads to, or, untranslated, their own.
+struct Closed {
+  in_addr network{};
+  // 0: everybody may
+  in_addr mask{};
+
+  bool to(const sockaddr_in& peer, const sockaddr_in& target) const {
+    if (mask.s_addr == 0) return false;
+    bool isOwn = ((peer.sin_addr.s_addr ^ network.s_addr) & mask.s_addr) == 0;
+    return isOwn || peer.sin_addr.s_addr == target.sin_addr.s_addr;
+  }
+};
+
 struct Outer : Source {
   Descriptor fd;
   sockaddr_in target{};
+  Closed closed;
   uint32_t number = 0;
   size_t open = 0;
 };

@@ -21,9 +21,23 @@ constexpr int kRetries = 4;
 
 static void option(int fd, int level, int name, int value) { setsockopt(fd, level, name, &value, sizeof value); }
 
+// Closing then resets the connection.
+static void resetOnClose(int fd) {
+  linger now{1, 0};
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
 void Relay::accept(Listener& listener) {
   for (int index = 0; index < kAccepts; index++) {
-    Descriptor client(accept4(listener.fd.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    sockaddr_in peer{};
+    socklen_t length = sizeof peer;
+    auto* address = reinterpret_cast<sockaddr*>(&peer);
+    Descriptor client(accept4(listener.fd.get(), address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (client.get() >= 0 && listener.closed.to(peer, listener.target)) {
+      resetOnClose(client.get());
+      counts_.refused++;
+      continue;
+    }
     if (client.get() >= 0) {
       admit(listener, std::move(client));
       continue;
@@ -37,12 +51,6 @@ void Relay::accept(Listener& listener) {
     listener.paused = anyPaused_ = true;
     return;
   }
-}
-
-// Closing then resets the connection.
-static void resetOnClose(int fd) {
-  linger now{1, 0};
-  setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
 void Relay::admit(Listener& listener, Descriptor client) {

@@ -87,8 +87,12 @@ export function redirects(
 }
 
 /** The sockets on the host that a network's published ports need, and where on its link they lead. */
-export function openings({ name, publish }: NetworkConfiguration, link: Cidr, held: Reservations): Mapping[] {
+export function openings(configuration: NetworkConfiguration, link: Cidr, held: Reservations): Mapping[] {
+  const { name, publish, isolated, subnet } = configuration
+  const isClosed = isolated && subnet !== null
+  const closed = isClosed ? { network: subnet.address, mask: -1 << (32 - subnet.prefix) } : undefined
   return publish.map((mapping) => ({
+    ...(closed && { closed }),
     protocol: mapping.protocol,
     address: mapping.host,
     ...mapping.hostPorts,

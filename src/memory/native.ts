@@ -123,7 +123,8 @@ export interface Cold {
    * Takes a listening TCP or a bound UDP socket over: connections and datagrams go on to `address`:`port`, moved by a native
    * thread. Beyond `capacity` of all of that protocol together, connections are reset and the session that was silent longest
    * ends; so does a UDP session without a datagram for `idleMs`. Returns a number for relayClose, which closes the socket and
-   * cuts its connections.
+   * cuts its connections. Who comes from the subnet `network`/`mask` (int32) or from `address` itself is refused, unless
+   * there is no mask.
    */
   relayOpen(options: {
     fd: number
@@ -132,6 +133,8 @@ export interface Cold {
     port: number
     capacity: number
     idleMs: number
+    network?: number
+    mask?: number
   }): number
   relayClose(relay: number): void
   relayCounts(): { open: number; sessions: number; accepted: number; refused: number; bytes: number }

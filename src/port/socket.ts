@@ -29,13 +29,19 @@ export interface Limits {
   idleMs: number
 }
 
+/** A subnet as int32; those in it, and the address that a relay leads to, are refused. Mask 0: nobody is. */
+export interface Closed {
+  network: number
+  mask: number
+}
+
 /** TCP connections and datagrams that come in at a socket go on to another address, see native/relay.h. */
 export class Relay {
   private readonly number: number
 
   /** Takes the descriptor over. */
-  constructor(fd: number, protocol: 'tcp' | 'udp', address: string, port: number, limits: Limits) {
-    this.number = native.relayOpen({ fd, protocol, address, port, ...limits })
+  constructor(fd: number, protocol: 'tcp' | 'udp', address: string, port: number, options: Limits & Closed) {
+    this.number = native.relayOpen({ fd, protocol, address, port, ...options })
   }
 
   static counts(): Counts {

@@ -14,6 +14,8 @@ export interface Mapping {
   last: number
   to: string
   toFirst: number
+  /** guests who may not come back in this way, none unless given */
+  closed?: socket.Closed
 }
 
 export interface Counts {
@@ -31,9 +33,11 @@ const LIMITS = {
   udp: { capacity: 16_384, idleMs: 300_000 },
 }
 
+const OPEN: socket.Closed = { network: 0, mask: 0 }
+
 function keyOf(mapping: Mapping): string {
-  const { protocol, address, first, last, to, toFirst } = mapping
-  return [protocol, address, first, last, to, toFirst].join(' ')
+  const { protocol, address, first, last, to, toFirst, closed = OPEN } = mapping
+  return [protocol, address, first, last, to, toFirst, closed.network, closed.mask].join(' ')
 }
 
 function refusal({ protocol, address }: Mapping, port: number, error: NodeJS.ErrnoException): Refused {
@@ -55,11 +59,11 @@ function refusal({ protocol, address }: Mapping, port: number, error: NodeJS.Err
 }
 
 function openOne(mapping: Mapping, port: number): socket.Relay {
-  const { protocol, address, to } = mapping
+  const { protocol, address, to, closed = OPEN } = mapping
   const inside = mapping.toFirst + port - mapping.first
   try {
     const fd = socket.open({ netns: '', protocol, address, port })
-    return new socket.Relay(fd, protocol, to, inside, LIMITS[protocol])
+    return new socket.Relay(fd, protocol, to, inside, { ...LIMITS[protocol], ...closed })
   } catch (error) {
     throw refusal(mapping, port, error as NodeJS.ErrnoException)
   }
