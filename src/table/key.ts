@@ -140,7 +140,7 @@ export class Keys {
       const other = ((first ^ (hash << bits)) >>> bits) | 0
       const chosen = first ^ ((first ^ index[((hash >>> shift) + 1) & mask]) & ((other | -other) >> 31))
       guesses[i] = chosen & low
-      sum += words[((chosen & low) >>> 1) * WORDS]
+      sum ^= words[((chosen & low) >>> 1) * WORDS]
     }
     return sum
   }

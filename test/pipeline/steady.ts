@@ -2,23 +2,16 @@
  * `steady.ts TRAFFIC [wasteful]`: warms a dataplane up, then moves a million frames through the whole bridge path between two lines of
  * output, and says what the heap did meanwhile.
  */
-import { writeSync } from 'node:fs'
 import type { Arena } from '../../src/memory/arena.ts'
 import { ERRORS, LENGTHS } from '../../src/memory/block.ts'
 import type { Pool } from '../../src/memory/pool.ts'
 import type { Queue } from '../../src/port/queue.ts'
 import { DYNAMIC } from '../../src/table/mac.ts'
+import { measure } from '../lab/million.ts'
 import { Rig } from '../lab/rig.ts'
 import { asking } from '../lab/super.ts'
 
 const [traffic, wasteful] = process.argv.slice(2)
-/** Eight times, so that V8 compiles what calls the bursts too. */
-const WARM = 100_000
-const FRAMES = 1_000_000
-const ATTEMPTS = 3
-/** 16 bytes for each of 15,625 bursts would be 244 KiB. */
-const NOISE_BYTES = 16_384
-
 const templates = {
   tcp: asking({ kind: 'tcp4', payload: new Uint8Array(8 * 100), size: 100 }),
   udp: asking({ kind: 'udp6', payload: new Uint8Array(100), size: 0 }),
@@ -96,17 +89,4 @@ function move(count: number): void {
   }
 }
 
-for (let i = 0; i < 8; i++) move(WARM)
-globalThis.gc!()
-globalThis.gc!()
-let grownBytes = Number.POSITIVE_INFINITY
-writeSync(1, 'steady state begins\n')
-// V8 may still compile a function anew, which leaves up to 200 KiB once; what frames cost, they cost every time.
-for (let attempt = 0; attempt < ATTEMPTS && grownBytes > NOISE_BYTES; attempt++) {
-  const before = process.memoryUsage().heapUsed
-  move(FRAMES)
-  grownBytes = process.memoryUsage().heapUsed - before
-}
-writeSync(1, 'steady state ends\n')
-const moved = sources.reduce((sum, source) => sum + source.moved, 0)
-writeSync(1, `${JSON.stringify({ frames: FRAMES, moved, grownBytes })}\n`)
+measure(move, () => sources.reduce((sum, source) => sum + source.moved, 0))
