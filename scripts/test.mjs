@@ -27,7 +27,7 @@ const peers = [
   'dnsmasq-base',
   ...['qemu-system-x86', 'busybox-static', 'cpio', 'kmod', 'podman', 'crun', 'conmon', 'prometheus'],
   ...['isc-dhcp-client', 'kea-admin'],
-  ...['nftables', 'iptables', 'ufw', 'conntrack', 'traceroute', 'python3'],
+  ...['nftables', 'iptables', 'ufw', 'conntrack', 'coturn', 'traceroute', 'python3'],
 ]
 
 /** A firewall that guards the machine from the next boot on once it is installed: only where machines are thrown away after a run. */
