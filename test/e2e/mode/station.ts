@@ -13,8 +13,8 @@ export const PUBLISHED = LAST
 const program = join(dirname(fileURLToPath(import.meta.url)), 'serve.mjs')
 
 /** The command that makes a station of the namespace in which it runs. */
-export function serving(name: string): string[] {
-  return [process.execPath, program, name, String(FIRST), String(LAST)]
+export function serving(name: string, first = FIRST, last = LAST): string[] {
+  return [process.execPath, program, name, String(first), String(last)]
 }
 
 export type Kind = 'tcp' | 'icmp'

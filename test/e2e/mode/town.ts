@@ -85,21 +85,28 @@ export class Town implements Ground {
     await this.station('outside').shell([...worlds, ...links].join(' && '))
   }
 
-  /** Starts the network's process; `leave` ends it. */
-  async enter({ name, number }: plan.Plot): Promise<void> {
-    const own = [process.execPath, program, '--socket', this.daemon.socket, 'run', '--network', name]
-    const label = `${name}-p`
-    const options = ['--name', label, '--address', `${plan.process(number)}/24`]
-    const argv = this.daemon.host.argv(...own, ...options, '--', ...serving(label))
+  /** `bridgeport run` with these options, once its command, which serves, listens; `end` ends it. */
+  async run(options: string[], command: string[]): Promise<{ pid: string; end: () => Promise<void> }> {
+    const own = [process.execPath, program, '--socket', this.daemon.socket, 'run']
+    const argv = this.daemon.host.argv(...own, ...options, '--', ...command)
     const child = spawn(argv[0] as string, argv.slice(1))
     defer(() => child.kill('SIGKILL'))
-    const pid = /pid (\d+)/.exec(await says(child, /pid \d+\n/))?.[1]
-    this.stations.set(label, await Station.open(label, `/proc/${pid}/ns/net`))
-    this.running.push(async () => {
+    const pid = /pid (\d+)\n/.exec(await says(child, /pid \d+\n/))?.[1] ?? ''
+    const end = async () => {
       const closed = new Promise((resolve) => child.once('close', resolve))
       child.kill('SIGTERM')
       await closed
-    })
+    }
+    return { pid, end }
+  }
+
+  /** Starts the network's process; `leave` ends it. */
+  async enter({ name, number }: plan.Plot): Promise<void> {
+    const label = `${name}-p`
+    const options = ['--network', name, '--name', label, '--address', `${plan.process(number)}/24`]
+    const { pid, end } = await this.run(options, serving(label))
+    this.stations.set(label, await Station.open(label, `/proc/${pid}/ns/net`))
+    this.running.push(end)
   }
 
   async leave(): Promise<void> {
