@@ -139,24 +139,44 @@ export class MacTable {
     const end = to | 0
     let strange = 0
     let unseen = 0
+    let last0 = 0
+    let last1 = 0
+    let last2 = 0
+    let lastOut = -1
     for (let i = from | 0; i < end; i++) {
       if (verdict[i] !== OPEN) continue
+      // The same two stations as in the frame before: the answer is the same, and the source was seen at this time already.
       const start = at[i]
-      const high = view.getUint16(start + 6)
-      const low = view.getInt32(start + 8)
+      const w0 = view.getInt32(start)
+      const w1 = view.getInt32((start + 4) | 0)
+      const low = view.getInt32((start + 8) | 0)
+      if (((w0 ^ last0) | (w1 ^ last1) | (low ^ last2)) === 0 && lastOut >= 0) {
+        verdict[i] = lastOut
+        continue
+      }
+      const high = w1 & 0xffff
       const g = Math.imul(low ^ Math.imul(high, seedA), seedB)
       const s = (Math.imul(g ^ (g >>> 15), seedC) >>> shift) << 2
-      if (entries[s] === ((high << 16) | mine) && entries[s + LOW] === low) entries[s + SEEN] = time
+      const isKnown = entries[s] === ((high << 16) | mine) && entries[s + LOW] === low
+      if (isKnown) entries[s + SEEN] = time
       else strangers[strange++] = i
-      const toHigh = view.getUint16(start)
-      const toLow = view.getInt32(start + 2)
+      const toHigh = w0 >>> 16
+      const toLow = (w0 << 16) | (w1 >>> 16)
       const h = Math.imul(toLow ^ Math.imul(toHigh, seedA), seedB)
       const d = (Math.imul(h ^ (h >>> 15), seedC) >>> shift) << 2
       const key = entries[d]
       const out = key & 0xffff
       const isHere = key >>> 16 === toHigh && entries[d + LOW] === toLow && out !== 0 && out !== mine
-      if (isHere && ((time - entries[d + SEEN]) | 0) <= ageing) verdict[i] = out - 1
-      else unknown[unseen++] = i
+      lastOut = -1
+      if (isHere && ((time - entries[d + SEEN]) | 0) <= ageing) {
+        verdict[i] = out - 1
+        if (isKnown) {
+          last0 = w0
+          last1 = w1
+          last2 = low
+          lastOut = out - 1
+        }
+      } else unknown[unseen++] = i
     }
     return strange | (unseen << 16)
   }
