@@ -60,7 +60,7 @@ export class Ahead {
       // An endpoint without a mapping will get one with the same port, if that is free.
       const outside = isIts ? held & 0xffff : ports >>> 16
       const destination = view.getInt32(start + DESTINATION_AT)
-      sum += flows.touchKey(
+      sum ^= flows.touchKey(
         destination,
         outsideAddress,
         (ports << 16) | outside,

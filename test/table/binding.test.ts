@@ -97,6 +97,20 @@ it('is two maps that agree', () => {
   )
 })
 
+it('guesses most records without a look at them, and none that is not there', () => {
+  const table = new BindingTable(arena, region(5000), 5000)
+  const key = (n: number) => [1, n, n & 0xffff, 0, kindOf(0, 17, MAPPING)] as const
+  expect(table.guess(...key(1))).toBe(0)
+  let right = 0
+  for (let n = 1; n <= 5000; n++) table.create(1, n, (n << 16) | n, 0, kindOf(0, 17, MAPPING), 7)
+  for (let n = 1; n <= 10_000; n++) {
+    const record = table.guess(...key(n))
+    expect(record >= 0 && record < 5000).toBe(true)
+    if (record === table.findInside(...key(n))) right++
+  }
+  expect(right).toBeGreaterThan(3500)
+})
+
 it('takes as many as it has room for, and the room of those that ended', () => {
   const table = new BindingTable(arena, region(5000), 5000)
   const make = (n: number) => table.create(1, n, (n << 16) | n, 0, kindOf(0, 17, MAPPING), 7)
