@@ -28,6 +28,25 @@ const directory = {
   hostname: (address: number) => Object.keys(guests).find((name) => guests[name] === address) ?? null,
 }
 
+/** A port of loopback that is free for UDP and TCP: the kernel chooses it for one of them, and another program may have the other. */
+async function both(): Promise<{ socket: dgram.Socket; port: number; listening: number }> {
+  for (let attempt = 0; ; attempt++) {
+    const socket = dgram.createSocket('udp4')
+    await new Promise<void>((bound) => socket.bind(0, '127.0.0.1', bound))
+    const { port } = socket.address()
+    try {
+      return {
+        socket,
+        port,
+        listening: native.socketOpen({ netns: '', protocol: 'tcp', address: '127.0.0.1', port }),
+      }
+    } catch (error) {
+      socket.close()
+      if (attempt === 20) throw error
+    }
+  }
+}
+
 /** A forwarder that listens on loopback, UDP and TCP on one port. */
 export class Front {
   readonly forwarder: Forwarder
@@ -40,14 +59,12 @@ export class Front {
 
   static async start(over: Partial<Settings> = {}): Promise<Front> {
     const forwarder = new Forwarder(settings(over), directory)
-    const socket = dgram.createSocket('udp4')
-    await new Promise<void>((bound) => socket.bind(0, '127.0.0.1', bound))
-    const { port } = socket.address()
+    const { socket, port, listening } = await both()
     socket.on('message', async (payload, peer) => {
       const reply = await forwarder.datagram(payload, 1472, 1)
       if (reply) socket.send(reply, peer.port, peer.address)
     })
-    forwarder.listen(native.socketOpen({ netns: '', protocol: 'tcp', address: '127.0.0.1', port }))
+    forwarder.listen(listening)
     defer(() => {
       socket.close()
       forwarder.close()
