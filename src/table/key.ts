@@ -140,8 +140,9 @@ export class Keys {
       const other = ((first ^ (hash << bits)) >>> bits) | 0
       const chosen = first ^ ((first ^ index[((hash >>> shift) + 1) & mask]) & ((other | -other) >> 31))
       guesses[i] = chosen & low
-      sum ^= words[((chosen & low) >>> 1) * WORDS]
     }
+    // Apart from the choice: the shorter a loop is, the more of its misses are under way at a time.
+    for (let i = 0; i < end; i++) sum ^= words[(guesses[i] >>> 1) * WORDS]
     return sum
   }
 
