@@ -145,9 +145,11 @@ static void detach(int link) {
     if (table[index].used && table[index].kind == Kind::process) kill(static_cast<pid_t>(table[index].inode), SIGKILL);
   for (size_t index = 0; index < kCapacity; index++)
     if (table[index].used && table[index].kind == Kind::value) restore(table[index]);
-  for (size_t index = 0; index < kCapacity; index++)
-    if (table[index].used && table[index].kind == Kind::request)
-      netlinkSend(static_cast<int>(table[index].inode), table[index].alias, table[index].device);
+  // Twice: a table goes only when its chains are gone, whoever stands first.
+  for (int pass = 0; pass < 2; pass++)
+    for (size_t index = 0; index < kCapacity; index++)
+      if (table[index].used && table[index].kind == Kind::request)
+        netlinkSend(static_cast<int>(table[index].inode), table[index].alias, table[index].device);
   Netlink netlink;
   for (size_t index = 0; index < kCapacity; index++)
     if (table[index].used && table[index].kind == Kind::interface) removeInterface(netlink, table[index]);

@@ -22,7 +22,7 @@ const calling = (address: string, port: number) => [
   `exec 3<>/dev/tcp/${address}/${port} && cat <&3`,
 ]
 
-suite('the modes', ['bash', 'tcpdump', 'curl', 'sysctl'], () => {
+suite('the modes', ['bash', 'tcpdump', 'curl', 'nft'], () => {
   let town: Town
   beforeAll(async () => {
     town = await Town.build()
@@ -117,6 +117,16 @@ suite('the modes', ['bash', 'tcpdump', 'curl', 'sysctl'], () => {
       await town.leave()
       await town.daemon.cli('publish', 'rm', mapping)
     })
+  })
+
+  it('what keeps the host from forwarding to a host-only network is in nobody’s way, comes back, and goes', async () => {
+    const ruleset = () => town.station('host').exec('nft', 'list', 'ruleset')
+    const isClosed = async () => /oifname "bp-lab" drop/.test(await ruleset())
+    expect([await isClosed(), town.daemon.output]).toEqual([true, expect.not.stringContaining('drops what')])
+    await town.station('host').exec('nft', 'flush', 'ruleset')
+    await eventually('the chain is back', isClosed)
+    await town.daemon.stop('SIGKILL')
+    await eventually('no rule is left', async () => (await ruleset()) === '', 5000)
   })
 })
 

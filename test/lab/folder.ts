@@ -6,6 +6,7 @@ import { defer } from './cleanup.ts'
 
 export function folder(label: string): string {
   const path = mkdtempSync(join(tmpdir(), `bpt${process.pid}-${label}-`))
-  defer(() => rmSync(path, { recursive: true, force: true }))
+  // A daemon that was told to end may still be writing there.
+  defer(() => rmSync(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }))
   return path
 }
