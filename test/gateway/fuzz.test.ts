@@ -8,6 +8,7 @@ import { type Attempt, Hostility, serialOf } from '../lab/hostility.ts'
 import { House, INSIDE, int32, OUTSIDE, type Settings } from '../lab/house.ts'
 import { type Carried, Ledger, wrongs } from '../lab/ledger.ts'
 import { Random } from '../lab/random.ts'
+import type { Fed } from '../lab/rig.ts'
 import { completed, headed, sound } from '../lab/soundness.ts'
 import { together } from '../lab/transport.ts'
 
@@ -138,8 +139,9 @@ function settle(trial: Trial): void {
   }
 }
 
-function give(trial: Trial, attempt: Attempt): void {
-  const { house, ledger, random, right } = trial
+/** An attempt as a frame, noted with what is known of it, and sometimes noise behind it. */
+function frames(trial: Trial, attempt: Attempt): { port: number; fed: Fed[] } {
+  const { house, random, right } = trial
   const { port, frame } = house.wrap(attempt.from, attempt.packet)
   if (attempt.from < 0 && (isInside(attempt.packet, 12) || isInside(attempt.packet, 16)))
     trial.named.add(nameOf(attempt.packet))
@@ -148,15 +150,26 @@ function give(trial: Trial, attempt: Attempt): void {
     const isRight = isWhole && sound({ packet: attempt.packet, vnet: attempt.vnet })
     if (isRight) right.add(serialOf(completed(attempt)))
   }
-  house.rig.send(port, { frame, vnet: attempt.vnet })
-  ledger.given++
-  if (random.once(20)) {
-    house.rig.send(
-      port,
-      trial.hostility.noise(stations.guest, port === UPLINK ? stations.outer : stations.gateway),
-    )
-    ledger.given++
+  const fed: Fed[] = [{ frame, vnet: attempt.vnet }]
+  const gateway = port === UPLINK ? stations.outer : stations.gateway
+  if (random.once(20)) fed.push({ frame: trial.hostility.noise(stations.guest, gateway) })
+  return { port, fed }
+}
+
+/** One attempt, or bursts of many from all sides; returns how many. */
+function give(trial: Trial): number {
+  const { house, ledger, random, hostility } = trial
+  const count = random.once(20) ? 2 + random.below(60) : 1
+  const bursts = new Map<number, Fed[]>()
+  for (let i = 0; i < count; i++) {
+    const { port, fed } = frames(trial, hostility.next())
+    bursts.set(port, [...(bursts.get(port) ?? []), ...fed])
   }
+  for (const [port, fed] of bursts) {
+    house.rig.send(port, ...fed)
+    ledger.given += fed.length
+  }
+  return count
 }
 
 function audit({ house, ledger, random }: Trial): void {
@@ -211,11 +224,13 @@ it.each(houses)('a gateway %s stands it', (_, settings) => {
   try {
     const before = house.rig.dropped()
     trial.ledger.given += before
-    for (let i = 0; i < FRAMES; i++) {
+    for (let given = 0, audited = 0; given < FRAMES; ) {
       pass(trial)
-      give(trial, hostility.next())
+      given += give(trial)
       settle(trial)
-      if (i % AUDIT === 0) audit(trial)
+      if (given < audited + AUDIT) continue
+      audit(trial)
+      audited = given
     }
     finish(trial)
     // It was not merely refused: most of what was right got through, offloads among it.

@@ -16,6 +16,8 @@ export interface Carried extends Sent {
 }
 
 const PORTS = 7
+/** how the name of a packet in pieces begins */
+const PIECE = 'pieces of '
 /** RFC 1812 4.3.2.5: the precedence of errors, which nothing else has here */
 const TOS = 0xc0
 
@@ -73,7 +75,14 @@ export class Ledger {
     const all: Carried[] = []
     for (let port = 0; port < PORTS; port++)
       for (const sent of this.house.rig.taken(port)) all.push({ ...sent, port, isOwn: isOwn(sent.frame) })
-    this.left += new Set(all.filter(({ isOwn }) => !isOwn).map(nameOf)).size
+    const copies = new Map<string, number[]>()
+    for (const each of all.filter(({ isOwn }) => !isOwn)) {
+      const name = nameOf(each)
+      const ports = copies.get(name) ?? new Array(PORTS).fill(0)
+      ports[each.port] = name.startsWith(PIECE) ? 1 : ports[each.port] + 1
+      copies.set(name, ports)
+    }
+    for (const ports of copies.values()) this.left += Math.max(...ports)
     return all
   }
 }
@@ -90,11 +99,8 @@ function isOwn(frame: Uint8Array): boolean {
 function nameOf({ frame }: Carried): string {
   const isPiece = frame[12] === 8 && frame[13] === 0 && (((frame[20] << 8) | frame[21]) & 0x3fff) !== 0
   const isRouted = frame[6] === 2 && frame[10] === 2
-  const bytes =
-    isPiece && isRouted
-      ? [...frame.subarray(18, 20), ...frame.subarray(23, 24), ...frame.subarray(26, 34)]
-      : frame
-  return Buffer.from(bytes).toString('hex')
+  if (!isPiece || !isRouted) return Buffer.from(frame).toString('hex')
+  return PIECE + [...frame.subarray(18, 20), frame[23], ...frame.subarray(26, 34)].join()
 }
 
 /** What is wrong with the tables of a gateway, counted anew: nothing if they are right. */
