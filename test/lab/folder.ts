@@ -6,7 +6,16 @@ import { defer } from './cleanup.ts'
 
 export function folder(label: string): string {
   const path = mkdtempSync(join(tmpdir(), `bpt${process.pid}-${label}-`))
-  // A daemon that was told to end may still be writing there.
-  defer(() => rmSync(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }))
+  defer(() => remove(path, 10))
   return path
+}
+
+/** A daemon that was told to end may write once more while its folder goes: rmSync looks for files only once, so it is called again. */
+function remove(path: string, attempts: number): void {
+  try {
+    rmSync(path, { recursive: true, force: true, maxRetries: 2, retryDelay: 20 })
+  } catch (error) {
+    if (attempts === 0) throw error
+    remove(path, attempts - 1)
+  }
 }
