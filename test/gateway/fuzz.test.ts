@@ -48,6 +48,11 @@ function isInside(bytes: Uint8Array, at: number): boolean {
   return bytes[at] === 10 && bytes[at + 1] === 0 && bytes[at + 2] === 0
 }
 
+/** True for an ICMP message that quotes a packet. */
+function isError(packet: Uint8Array): boolean {
+  return packet[9] === 1 && [3, 4, 5, 11, 12].includes(packet[(packet[0] & 15) << 2])
+}
+
 /** Identification, protocol and destination. */
 function nameOf(packet: Uint8Array): string {
   return [4, 5, 9, 16, 17, 18, 19].map((at) => packet[at]).join()
@@ -58,9 +63,8 @@ function checkSecret(packet: Uint8Array, named: Set<string>): void {
   const source = [...packet.subarray(12, 16)].join('.')
   expect([OUTSIDE, MUTUAL]).toContain(source)
   const header = (packet[0] & 15) << 2
-  const isQuoting = packet[9] === 1 && [3, 4, 5, 11, 12].includes(packet[header])
   const isFirst = (((packet[6] << 8) | packet[7]) & 0x1fff) === 0
-  if (!isQuoting || !isFirst || packet.length < header + 28) return
+  if (!isError(packet) || !isFirst || packet.length < header + 28) return
   if (named.has(nameOf(packet.subarray(header + 8)))) return
   expect(isInside(packet, header + 8 + 12)).toBe(false)
   expect(isInside(packet, header + 8 + 16)).toBe(false)
@@ -110,6 +114,8 @@ function inspect(trial: Trial, port: number, sent: Carried[]): void {
     else if (!isOwn) expect(isInside(packet, 16)).toBe(true)
   }
   for (const each of whole(routed)) {
+    // No error passes whose checksum is wrong, so each that passed must leave with a right one.
+    if (isError(each.packet)) expect(sound(each)).toBe(true)
     const serial = serialOf(each.packet)
     if (!trial.right.has(serial)) continue
     expect(sound(each)).toBe(true)
