@@ -1,7 +1,8 @@
 // Hot: who holds which outside endpoint, and for whom: RFC 4787's mapping and filtering behaviours.
 /**
  * A flow holds the mapping that it was translated by, met from outside or from inside. A flow that meets two (a hairpin), or that also lets
- * its peer's address in, holds a pair. The last flow that ends gives the endpoint back.
+ * its peer's address in, holds a pair. The last flow that ends gives the endpoint back. One inside address cannot take all endpoints: it
+ * gets no more than are left, so half at the most, and the next one half of the rest.
  */
 import {
   ADDRESS_AND_PORT_DEPENDENT,
@@ -19,8 +20,20 @@ import type { Link } from './link.ts'
 import type { Packet } from './packet.ts'
 import { Spaces } from './space.ts'
 
+/** Sets with fewer ports than this are given out as they are asked for; of larger ones nobody gets more than is left for the others. */
+const SHARED_MIN = 4096
+/** What an inside address may have in any case, and places to count what it has: two that share a place share the allowance. */
+const SHARE_MIN = 1024
+const SHARES = 65536
+
+/** Where the mappings of an inside address are counted. */
+function shareOf(address: number, protocol: number): number {
+  return Math.imul(address ^ (protocol << 24), 0x9e3779b1) >>> 16
+}
+
 export class Mappings {
   readonly spaces = new Spaces()
+  private readonly shares = new Int32Array(SHARES)
   private readonly bindings: BindingTable
 
   constructor(bindings: BindingTable, flows: FlowTable) {
@@ -97,10 +110,12 @@ export class Mappings {
     const { words } = bindings
     const r = record * binding.WORDS
     const kind = bindings.kind(record)
-    if (kind === MAPPING)
+    if (kind === MAPPING) {
+      this.shares[shareOf(words[r + binding.INSIDE], bindings.protocol(record))]--
       this.spaces
         .of(words[r + binding.LINKS] & 0xffff, bindings.protocol(record))
         ?.give(bindings.outsidePort(record))
+    }
     const one = words[r]
     const other = words[r + binding.PORTS]
     bindings.remove(record)
@@ -120,10 +135,14 @@ export class Mappings {
     const kind = (peerPort << 16) | (packet.protocol << 8) | MAPPING
     const present = bindings.findInside(links, packet.source, port, peer, kind)
     if (present >= 0) return present
+    const share = shareOf(packet.source, packet.protocol)
+    if (endpoints.capacity >= SHARED_MIN && this.shares[share] >= Math.max(SHARE_MIN, endpoints.free))
+      return -1
     const outside = endpoints.take(port) ? port : endpoints.takeLike(port)
     if (outside < 0) return -1
     const b = bindings.create(links, packet.source, (port << 16) | outside, peer, kind, uplink.address)
     if (b < 0) endpoints.give(outside)
+    else this.shares[share]++
     return b
   }
 
@@ -145,6 +164,8 @@ export class Mappings {
   private resume(flows: FlowTable): void {
     const { bindings } = this
     for (let b = 0; b < bindings.high; b++) {
+      if (bindings.kind(b) === MAPPING)
+        this.shares[shareOf(bindings.words[b * binding.WORDS + binding.INSIDE], bindings.protocol(b))]++
       if (bindings.kind(b) !== PAIR) continue
       bindings.hold(bindings.words[b * binding.WORDS])
       bindings.hold(bindings.words[b * binding.WORDS + binding.PORTS])

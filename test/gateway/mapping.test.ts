@@ -163,3 +163,17 @@ it.each([0, 1])('goes on where another writer left off, filter %i', (filtering) 
     house.close()
   }
 })
+
+it('leaves endpoints for others when one guest wants them all', () => {
+  const house = new House({ flows: 65_536, bindings: 65_536 })
+  let got = 0
+  for (let port = 1024; port < 42_000; port++) {
+    house.guest(0, udp(`10.0.0.11:${port}`, '203.0.113.9:53'))
+    got += house.atOutside().length
+  }
+  expect(got).toBeGreaterThan(30_000)
+  expect(house.drops().nat_exhausted).toBe(42_000 - 1024 - got)
+  house.guest(1, udp('10.0.0.12:1024', '203.0.113.9:53'))
+  expect(house.atOutside().length).toBe(1)
+  house.close()
+})
