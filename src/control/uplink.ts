@@ -51,9 +51,9 @@ export function explain(error: Error): Error {
   const { code, syscall, path } = error as Failure
   if (syscall === 'netlink' && ['EOPNOTSUPP', 'EPROTONOSUPPORT', 'ENOENT'].includes(code))
     return new Refusal(
-      'uplink host',
-      'the kernel has no nf_tables, which translates guests to the host’s address',
-      'load it (modprobe nf_tables nft_masq nft_chain_nat) or write uplink: { host: { nat: false } }',
+      'nf_tables',
+      'the kernel has none: it translates guests to the host’s address and keeps host-only networks closed',
+      'load it (modprobe nf_tables nft_masq nft_chain_nat)',
     )
   if (syscall === 'netlink' && code === 'EEXIST')
     return new Refusal('uplink host', `${error.message}: the host has such a route already`, 'remove it')
