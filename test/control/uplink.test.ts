@@ -37,7 +37,7 @@ it('the host has the first address, the switch the second; both of a /31', () =>
 })
 
 it.each([
-  [{ code: 'EOPNOTSUPP', syscall: 'netlink' }, /no nf_tables.*modprobe nf_tables/],
+  [{ code: 'EOPNOTSUPP', syscall: 'netlink' }, /nf_tables: the kernel has none.*modprobe nf_tables/],
   [{ code: 'EEXIST', syscall: 'netlink' }, /such a route already; remove it/],
   [{ code: 'EROFS', path: '/proc/sys/x' }, /\/proc\/sys\/x: the file system is read-only; run as root/],
   [{ code: 'EPERM', syscall: 'netlink' }, /what failed: not permitted; run as root \(sudo/],
