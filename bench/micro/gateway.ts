@@ -4,13 +4,9 @@
  */
 
 import { timeouts } from '../../src/gateway/timeout.ts'
-import { Arena } from '../../src/memory/arena.ts'
+import type { Arena } from '../../src/memory/arena.ts'
 import { LENGTHS } from '../../src/memory/block.ts'
-import { block } from '../../src/memory/counters.ts'
-import { Pool, STRIDE } from '../../src/memory/pool.ts'
-import { Crossing } from '../../src/pipeline/crossing.ts'
-import { Dataplane } from '../../src/pipeline/dataplane.ts'
-import * as layout from '../../src/pipeline/layout.ts'
+import { type Pool, STRIDE } from '../../src/memory/pool.ts'
 import {
   ENDPOINT_INDEPENDENT,
   GUESTS,
@@ -19,15 +15,14 @@ import {
   NIC_UPLINK,
   type PortProgram,
 } from '../../src/pipeline/program.ts'
-import { Swap } from '../../src/pipeline/swap.ts'
 import type { Queue } from '../../src/port/queue.ts'
 import * as binding from '../../src/table/binding.ts'
 import * as flow from '../../src/table/flow.ts'
 import * as mac from '../../src/table/mac.ts'
 import * as neighbour from '../../src/table/neighbour.ts'
 import type { Case } from './case.ts'
+import { ground } from './rig.ts'
 
-const FRAMES = 2048
 /** 10.0.2.2 and 10.0.2.15, 192.0.2.10 and its router 192.0.2.1, and the first of 64 hosts outside, 198.18.0.0 */
 const GATEWAY = 0x0a000202
 const GUEST = 0x0a00020f
@@ -155,14 +150,7 @@ export const BINDINGS = 262_144
 
 /** A guest's port, an uplink's port, and the gateway between them with room for `capacity` flows. */
 export function gateway(capacity: number) {
-  const arena = Arena.create(2 ** 30)
-  const poolAt = arena.allocate('pool', FRAMES * STRIDE).at
-  const places = layout.worker(arena, 0, FRAMES)
-  const counters = block(arena, 0)
-  const pool = new Pool(arena, poolAt, places.stackAt, 0, FRAMES)
-  const none = { onward: [null], home: [null], arriving: [null], returning: [null] }
-  const crossing = new Crossing(arena, pool, FRAMES, none, [])
-  const dataplane = new Dataplane(arena, pool, counters, crossing, places, 0)
+  const { arena, pool, counters, dataplane, swap } = ground()
   const network = (index: number, own: LinkProgram): NetworkProgram => ({
     index,
     worker: 0,
@@ -195,7 +183,6 @@ export function gateway(capacity: number) {
     portProgram(2, 1, true),
     portProgram(3, 2, true),
   ]
-  const swap = new Swap(arena, pool, places, dataplane, counters, 0)
   swap.run(
     {
       networks: [network(1, inside), network(2, outside)],

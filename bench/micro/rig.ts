@@ -86,8 +86,8 @@ export interface Rig {
   counters: Float64Array
 }
 
-/** A dataplane with `count` ports in one network whose table holds `capacity` MACs. */
-export function rig(count: number, capacity: number, change: Partial<PortProgram> = {}): Rig {
+/** A dataplane with nothing plugged in, and the swap that brings it what a program says. */
+export function ground() {
   const arena = Arena.create(2 ** 30)
   const poolAt = arena.allocate('pool', FRAMES * STRIDE).at
   const places = layout.worker(arena, 0, FRAMES)
@@ -96,6 +96,13 @@ export function rig(count: number, capacity: number, change: Partial<PortProgram
   const none = { onward: [null], home: [null], arriving: [null], returning: [null] }
   const crossing = new Crossing(arena, pool, FRAMES, none, [])
   const dataplane = new Dataplane(arena, pool, counters, crossing, places, 0)
+  const swap = new Swap(arena, pool, places, dataplane, counters, 0)
+  return { arena, pool, counters, dataplane, swap }
+}
+
+/** A dataplane with `count` ports in one network whose table holds `capacity` MACs. */
+export function rig(count: number, capacity: number, change: Partial<PortProgram> = {}): Rig {
+  const { arena, pool, counters, dataplane, swap } = ground()
   const macsAt = arena.allocate('mac/1', table.lengthOf(capacity)).at
   const network: NetworkProgram = {
     index: 1,
@@ -123,7 +130,7 @@ export function rig(count: number, capacity: number, change: Partial<PortProgram
     station: null,
     ...change,
   }))
-  new Swap(arena, pool, places, dataplane, counters, 0).run({ networks: [network], ports, gateway: null }, 0)
+  swap.run({ networks: [network], ports, gateway: null }, 0)
   return { arena, pool, dataplane, ports: dataplane.ports.slice(0, count), counters }
 }
 

@@ -32,27 +32,32 @@ export interface Member {
   reason: string
 }
 
+/** Settings of a port that nobody wrote: every limit off. */
+export const RESTING = {
+  gateway: null,
+  mtu: 0,
+  queues: 1,
+  isolated: false,
+  guard: false,
+  macLimit: 0,
+  floodLimit: 0,
+  owner: null,
+  offload: true,
+  macTranslation: false,
+} as const
+
 /** The host's own port of a network, which the configuration keeps under `host:`. */
 export function hostSpec(network: NetworkConfiguration): Spec | null {
   if (!network.host) return null
   return {
+    ...RESTING,
     name: network.host.ifname,
     network: network.name,
     type: 'host',
     ifname: network.host.ifname,
     netns: '',
     address: network.host.address,
-    gateway: null,
     mac: derivedMac(network.name, network.host.ifname),
-    mtu: 0,
-    queues: 1,
-    isolated: false,
-    guard: false,
-    macLimit: 0,
-    floodLimit: 0,
-    owner: null,
-    offload: true,
-    macTranslation: false,
     origin: network.origin,
     holdsGateway: network.mode === 'host-only',
     networkMtu: network.mtu,

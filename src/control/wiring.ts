@@ -7,7 +7,7 @@ import { GUESTS, HOST_UPLINK, NIC_UPLINK } from '../pipeline/program.ts'
 import { type Cidr, cidr, derivedMac, ipv4Text } from './address.ts'
 import type { NetworkConfiguration } from './configuration.ts'
 import { hasLink } from './gateway.ts'
-import type { Spec } from './member.ts'
+import { RESTING, type Spec } from './member.ts'
 import { endsOf } from './uplink.ts'
 
 /** IFNAMSIZ of Linux less the terminating zero. */
@@ -73,23 +73,14 @@ export function sites(configuration: NetworkConfiguration): Site[] {
 /** A hidden port with every setting at rest: the gateway's own until it is said otherwise. */
 export function plain(name: string, network: string, configuration: NetworkConfiguration): Spec {
   return {
+    ...RESTING,
     name,
     network,
     type: 'local',
     ifname: '',
     netns: '',
     address: null,
-    gateway: null,
     mac: derivedMac(network, ''),
-    mtu: 0,
-    queues: 1,
-    isolated: false,
-    guard: false,
-    macLimit: 0,
-    floodLimit: 0,
-    owner: null,
-    offload: true,
-    macTranslation: false,
     origin: configuration.origin,
     holdsGateway: true,
     networkMtu: configuration.mtu,

@@ -32,7 +32,7 @@ import {
 
 export { CLASH, CONFIRMED, DESTINATION, FULL, HEADER, KEY, lengthOf, PORTS, REPLY, SOURCE, STATUS, WORDS }
 
-/** RFC 1624 deltas of the original direction, L3 << 16 | L4; the reply direction's are 0xffff minus them */
+/** RFC 1624 deltas of the original direction, L3 << 16 | L4, each with its bytes as they lie in a packet; the reply direction's are ~ of them */
 export const DELTAS = 7
 /** milliseconds of the worker's clock, a wrapping int32 */
 export const DEADLINE = 8

@@ -4,7 +4,7 @@ import { cleanup } from '../lab/cleanup.ts'
 import { mustSync } from '../lab/command.ts'
 import { Daemon } from '../lab/daemon.ts'
 import { Guest } from '../lab/guest.ts'
-import { Namespace } from '../lab/namespace.ts'
+import { cable, Namespace } from '../lab/namespace.ts'
 import { qemu, suite } from '../lab/peer.ts'
 import { mac } from '../lab/plan.ts'
 
@@ -17,23 +17,7 @@ suite('a guest that asks for its address', qemu, () => {
   beforeAll(async () => {
     const host = new Namespace('host')
     const world = new Namespace('world')
-    mustSync(
-      ...[
-        'ip',
-        'link',
-        'add',
-        'up0',
-        'netns',
-        host.name,
-        'type',
-        'veth',
-        'peer',
-        'name',
-        'eth0',
-        'netns',
-        world.name,
-      ],
-    )
+    cable(host, 'up0', world, 'eth0')
     for (const [namespace, ifname, address] of [
       [host, 'up0', '192.0.2.2'],
       [world, 'eth0', WORLD],

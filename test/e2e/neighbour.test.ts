@@ -6,7 +6,7 @@ import { eventually, mustSync, pause } from '../lab/command.ts'
 import { Daemon } from '../lab/daemon.ts'
 import { type Cut, cuts } from '../lab/fragment.ts'
 import { arp, ethernet, ipv4, join, u16, udp } from '../lab/frame.ts'
-import { Namespace } from '../lab/namespace.ts'
+import { cable, Namespace } from '../lab/namespace.ts'
 import { suite } from '../lab/peer.ts'
 import { Witness } from '../lab/witness.ts'
 
@@ -28,8 +28,7 @@ suite('neighbours of the gateway', ['cap'], () => {
     other = new Namespace('other')
     world = new Namespace('world')
     const host = new Namespace('host')
-    const far = ['peer', 'name', 'eth0', 'netns', world.name]
-    mustSync('ip', 'link', 'add', 'up0', 'netns', host.name, 'type', 'veth', ...far)
+    cable(host, 'up0', world, 'eth0')
     mustSync(...host.argv('ip', 'link', 'set', 'up0', 'up'))
     mustSync(...world.argv('ip', 'link', 'set', 'eth0', 'up'))
     mustSync(...world.argv('ip', 'addr', 'add', `${WORLD}/24`, 'dev', 'eth0'))

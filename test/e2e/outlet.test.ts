@@ -6,7 +6,7 @@ import { cleanup } from '../lab/cleanup.ts'
 import { eventually, mustSync } from '../lab/command.ts'
 import { Daemon } from '../lab/daemon.ts'
 import { stateFolder } from '../lab/dhcp.ts'
-import { Namespace } from '../lab/namespace.ts'
+import { cable, Namespace } from '../lab/namespace.ts'
 import { suite } from '../lab/peer.ts'
 
 const WORLD = '192.0.2.1'
@@ -20,23 +20,7 @@ suite('an uplink with a leased address', ['dnsmasq'], () => {
   let server: ReturnType<Namespace['spawn']>
 
   function wire(): void {
-    mustSync(
-      ...[
-        'ip',
-        'link',
-        'add',
-        'up0',
-        'netns',
-        host.name,
-        'type',
-        'veth',
-        'peer',
-        'name',
-        'eth0',
-        'netns',
-        world.name,
-      ],
-    )
+    cable(host, 'up0', world, 'eth0')
     mustSync(...host.argv('ip', 'link', 'set', 'up0', 'up'))
     mustSync(...world.argv('ip', 'link', 'set', 'eth0', 'up'))
     mustSync(...world.argv('ip', 'addr', 'add', `${WORLD}/24`, 'dev', 'eth0'))

@@ -69,3 +69,9 @@ export function removeNamespace(name: string): void {
   }
   mustSync('ip', 'netns', 'del', name)
 }
+
+/** A veth pair from one namespace to another, both ends still down. */
+export function cable(near: Namespace, ifname: string, far: Namespace, other: string): void {
+  const ends = ['netns', near.name, 'type', 'veth', 'peer', 'name', other, 'netns', far.name]
+  mustSync('ip', 'link', 'add', ifname, ...ends)
+}

@@ -1,7 +1,7 @@
 /** Guests behind a daemon's NAT and the world before it: kernels in namespaces, a veth as the card. */
 import { mustSync } from './command.ts'
 import { type Configuration, Daemon } from './daemon.ts'
-import { Namespace } from './namespace.ts'
+import { cable, Namespace } from './namespace.ts'
 
 export const GATEWAY = '10.0.2.2'
 export const OUTSIDE = '192.0.2.10'
@@ -21,8 +21,7 @@ export async function outdoors(network: object = {}, more: Partial<Configuration
   const guests = [new Namespace('guest'), new Namespace('other')]
   const world = new Namespace('world')
   const host = new Namespace('host')
-  const far = ['peer', 'name', 'eth0', 'netns', world.name]
-  mustSync('ip', 'link', 'add', 'up0', 'netns', host.name, 'type', 'veth', ...far)
+  cable(host, 'up0', world, 'eth0')
   mustSync(...host.argv('ip', 'link', 'set', 'up0', 'up'))
   mustSync(...world.argv('ip', 'link', 'set', 'eth0', 'up'))
   for (const address of [WORLD, '192.0.2.2'])
