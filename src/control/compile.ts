@@ -47,7 +47,7 @@ export function program(
     port(member, nets.get(member.spec.network)!, workers, ground),
   )
   const { memory, timeouts, redirects } = ground
-  return { networks, ports, gateway: { ...memory, timeouts, redirects } }
+  return { networks, ports, gateway: { ...memory, timeouts, redirects, names: null } }
 }
 
 function network(

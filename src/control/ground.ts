@@ -51,7 +51,7 @@ export function fit(capacity: number, rest: number): void {
 }
 
 export class Ground {
-  readonly memory: Omit<GatewayProgram, 'timeouts' | 'redirects'>
+  readonly memory: Omit<GatewayProgram, 'timeouts' | 'redirects' | 'names'>
   timeouts: number[] = timeout.timeouts()
   /** by name of the uplink's network */
   readonly seats = new Map<string, Seat>()
@@ -76,6 +76,8 @@ export class Ground {
       bindingCapacity: bindings(capacity),
       neighboursAt: arena.allocate('neighbours', neighbour.lengthOf(NEIGHBOURS)).at,
       neighbourCapacity: NEIGHBOURS,
+      tallyAt: 0,
+      journalAt: 0,
     }
   }
 

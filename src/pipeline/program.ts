@@ -3,6 +3,8 @@
  * thread makes one for every change; a worker swaps it in between two bursts, so no frame sees half of it.
  */
 
+import type { Names, Plan } from '../chain/plan.ts'
+
 /** A forwarding entry that is configured: a static one, the host's or the gateway's. */
 export interface FixedMac {
   high: number
@@ -93,6 +95,11 @@ export interface GatewayProgram {
   /** milliseconds, in the order of gateway/timeout.ts */
   timeouts: number[]
   redirects: RedirectProgram[]
+  /** counters of rules, and records of what rules tell of; bytes in the arena */
+  tallyAt: number
+  journalAt: number
+  /** what bears the names that rules mention, null without rules */
+  names: Names | null
 }
 
 export interface NetworkProgram {
@@ -148,6 +155,8 @@ export interface Program {
 export type Order =
   | { type: 'program'; number: number; program: Program }
   | { type: 'flush'; number: number; network: number; port: number }
+  /** a compiled ruleset: prepared in pieces between bursts, then swapped in; answered once it is in force */
+  | { type: 'rules'; number: number; plan: Plan }
   /** the addresses that a guarded port holds now, leased ones included */
   | { type: 'guard'; number: number; port: number; addresses: number[] }
   /** forgets the gateway's learned neighbours of a network, all with -1 */

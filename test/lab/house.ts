@@ -59,7 +59,7 @@ export interface Settings {
 /** Guests 0 to 3 have 10.0.0.11 to .14 on ports of their own; `outside` is everybody else. */
 export class House {
   readonly rig: Rig
-  readonly memory: Omit<GatewayProgram, 'timeouts' | 'redirects'>
+  readonly memory: Omit<GatewayProgram, 'timeouts' | 'redirects' | 'names'>
   /** what stations got and the test did not look at yet, by port */
   private readonly kept: Got[][] = [[], [], [], [], []]
 
@@ -79,6 +79,8 @@ export class House {
       bindingCapacity,
       neighboursAt: arena.allocate('neighbours', neighbour.lengthOf(64)).at,
       neighbourCapacity: 64,
+      tallyAt: 0,
+      journalAt: 0,
     }
     this.set(settings)
     this.exchange()
@@ -117,7 +119,7 @@ export class House {
       mutual: false,
       ...given,
     }))
-    rig.gateway = { ...this.memory, timeouts: timeouts(settings.timeouts), redirects }
+    rig.gateway = { ...this.memory, timeouts: timeouts(settings.timeouts), redirects, names: null }
     rig.apply()
   }
 

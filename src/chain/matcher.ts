@@ -1,0 +1,38 @@
+// Hot: what a matcher is. Its own file in matcher/ says what it does.
+/** Matchers are what generated code cannot say in a line: limits, lists, searches. Each is made once from its description, by the worker. */
+import type { Arena } from '../memory/arena.ts'
+import type { FlowTable } from '../table/flow.ts'
+
+/** What the gateway knows of addresses: bits of ADDRESS_… and whether the way back to a source leads where it came from. */
+export interface Addresses {
+  /** an ADDRESS_… number of `address`, as seen by the network in IN_NETWORK or by the whole gateway */
+  kind(address: number): number
+  /** what rpfilter asks: true if a packet to `x[SOURCE]` would leave by the link that this one came in by; `loose`: by any */
+  returns(x: Int32Array, loose: boolean): boolean
+}
+
+/** RTN_… of <linux/rtnetlink.h> */
+export const ADDRESS_UNSPEC = 0
+export const ADDRESS_UNICAST = 1
+export const ADDRESS_LOCAL = 2
+export const ADDRESS_BROADCAST = 3
+export const ADDRESS_ANYCAST = 4
+export const ADDRESS_MULTICAST = 5
+export const ADDRESS_BLACKHOLE = 6
+export const ADDRESS_UNREACHABLE = 7
+export const ADDRESS_PROHIBIT = 8
+
+/** What a matcher stands on. `x` are the registers that every run uses. */
+export interface Footing {
+  arena: Arena
+  flows: FlowTable
+  addresses: Addresses
+  x: Int32Array
+  /** where the records of LOG, NFLOG and TRACE go, bytes; 0: nowhere */
+  journalAt: number
+}
+
+export interface Matcher {
+  /** for a match: whether the packet in the registers matches; for a target: does its work, the result says what its kind wants */
+  ask(x: Int32Array): boolean
+}

@@ -1,0 +1,45 @@
+/** A compiled ruleset as the control thread posts it to the worker: source text, tables and descriptions, nothing that runs. */
+import type { MatcherSpec } from './extension.ts'
+
+/** Numbers of the names that rules mention, for what bears those names now. */
+export interface Names {
+  /** by port index: the number of its name, 0 if no rule means it */
+  ports: Int32Array
+  /** by network index */
+  networks: Int32Array
+  /** wildcard * count + number: 1 if the name begins as the wildcard says */
+  wild: Uint8Array
+  /** numbers there are, 0 included */
+  count: number
+}
+
+/** One run of rules that becomes lookups: see lookup.ts for the layout of both arrays. */
+export interface LookupPlan {
+  masks: Int32Array
+  entries: Int32Array
+  index: Int32Array
+}
+
+export interface Plan {
+  /** rules and, behind them, the policies of the base chains: all that is counted has a number below `counted` */
+  rules: number
+  counted: number
+  /** by table * 5 + hook: number of the base chain's function, -1 if the chain has no rules and accepts */
+  bases: Int32Array
+  /** bodies of the functions (x, v, w, L, M, T, C, G, count) => verdict, each a few rules; C calls others by number, G looks up */
+  sources: string[]
+  lookups: LookupPlan[]
+  tables: Int32Array[]
+  matchers: MatcherSpec[]
+  /** by number: which counter of the plan before goes on as this one's, -1 none */
+  carried: Int32Array
+  /** packets and bytes that a counter begins with */
+  initial: Float64Array
+  names: Names
+  /** rules ask for the port that a packet leaves by: it must be known before FORWARD */
+  asksEgress: boolean
+  /** the raw table decides what is tracked, or in which zone */
+  decidesTracking: boolean
+  /** every table at once is empty and accepts */
+  empty: boolean
+}
