@@ -2,7 +2,7 @@
  * What a match or a target is: one file each in match/ and target/, that says how its options read, how it is printed, and which code it
  * becomes. The code is JavaScript over registers (registers.ts) and holds integers only, never text from a rule.
  */
-import type { TableName, Use } from './rule.ts'
+import type { Hook, Rule, TableName, Use } from './rule.ts'
 
 /** A wrong word in a rule: the reader adds line and column. `word` is the position among the option's own words, 0 the option itself. */
 export class Wrong extends Error {
@@ -84,11 +84,24 @@ export interface SetPlace {
   at: number
 }
 
+/** Where a rule stands, for what is at home in some places only. */
+export interface Place {
+  rule: Rule
+  table: TableName
+  /** base chains from which the rule may be reached, none if nobody jumps to its chain */
+  hooks: readonly Hook[]
+  /** what `-p` names, 0 if nothing or with `!` */
+  protocol: number
+}
+
 export interface MatchKind<D = unknown> {
   name: string
   options: Record<string, Form>
   /** protocols (numbers) that it needs `-p` to name, empty for any */
   protocols?: readonly number[]
+  /** tables, and base chains from which it may be reached; undefined: all */
+  tables?: readonly TableName[]
+  hooks?: readonly string[]
   /** data of `-m NAME` before its first option */
   begin(): D
   /** takes one option with its words; throws Wrong */
@@ -102,6 +115,8 @@ export interface MatchKind<D = unknown> {
   shows(data: D, x: Int32Array, view: DataView, words: Int32Array): string
   /** names of sets that it uses */
   sets?(data: D): string[]
+  /** throws Wrong (word 0) where the rest of the rule or its place does not suit; asked after protocols, tables and hooks */
+  fits?(data: D, place: Place): void
 }
 
 export interface TargetKind<D = unknown> {
@@ -117,6 +132,8 @@ export interface TargetKind<D = unknown> {
   print(data: D): string[]
   code(data: D, emit: Emit): Action
   sets?(data: D): string[]
+  /** throws Wrong (word 0) where the rest of the rule or its place does not suit; asked after protocols, tables and hooks */
+  fits?(data: D, place: Place): void
 }
 
 /** A rule's use of an extension with the kind that reads it. */

@@ -18,14 +18,20 @@ export const OUT_NETWORK = 6
 export const OUT_PORT = 7
 /** of the IPv4 packet, bytes, its header included; a segmented one counts as the one packet that it is */
 export const LENGTH = 8
-/** offsets in the arena: Ethernet header, IPv4 header, what follows it, first byte behind the packet. Packets are never fragments here. */
+/**
+ * Offsets in the arena: Ethernet header, IPv4 header, what follows it, first byte behind the packet. Packets are never fragments here. TCPMSS
+ * may lengthen a packet by 4 bytes: END and LENGTH say so then.
+ */
 export const AT = 9
 export const NETWORK = 10
 export const TRANSPORT = 11
 export const END = 12
 /** a bit of STATE_… below */
 export const STATE = 13
-/** the flow's number, 0 if it has none, and the packet's direction: 0 original, 1 reply */
+/**
+ * The flow's number and the packet's direction: 0 original, 1 reply. Flow 0 stands for a first packet's tentative flow: its words hold the
+ * tuples, the mark and the counters that the flow will have. There is one unless the state is INVALID or UNTRACKED.
+ */
 export const FLOW = 14
 export const DIRECTION = 15
 /** the packet's own mark (nfmark), 0 at first */
@@ -50,7 +56,7 @@ export const MET = 24
 export const VOLATILE = 25
 /** REJECT: type << 8 | code of the ICMP error, RESET for a TCP reset */
 export const REJECT = 26
-/** NAT: which addresses (MIN, MAX; 0, 0 keeps it) and ports (0, 0: as the kernel chooses) may be taken, and NAT_… bits */
+/** NAT: NAT_… bits, and with them which addresses (MIN to MAX, unsigned order) and ports (FIRST to LAST) may be taken */
 export const NAT_MIN = 27
 export const NAT_MAX = 28
 export const NAT_FIRST = 29
@@ -65,7 +71,13 @@ export const TRACED = 34
 export const RULE = 35
 /** 1 if the verdict is that of a rule, 0 if a chain's policy gave it */
 export const EXPLICIT = 36
-export const COUNT = 40
+/** the mark of the flow that this packet is about to begin (it has none yet), 0 at first: becomes the flow's own when that is made */
+export const CONNMARK_PENDING = 37
+/** the smaller of the MTUs of the ways to the destination and back to the source, at and behind the routing decision; 0: not known */
+export const MTU = 38
+/** with NAT_SHIFT: the port that NAT_FIRST stands for; others keep their distance to it */
+export const NAT_BASE = 39
+export const COUNT = 48
 
 /** Bits of STATE, as a match asks for them. */
 export const STATE_INVALID = 1
@@ -97,6 +109,12 @@ export const NAT_LINK = 4
 export const NAT_MAP = 8
 export const NAT_RANDOM = 16
 export const NAT_PERSISTENT = 32
+/** DNAT --to-destination ADDRESS:FIRST-LAST/BASE */
+export const NAT_SHIFT = 64
+/** MIN and MAX are said: without it the address stays */
+export const NAT_ADDRESS = 128
+/** FIRST and LAST are said: without it the port is kept if it is free, else one of its class is taken */
+export const NAT_PORT = 256
 
 /** Rules that one run through a chain may log before they are counted; the function that compiled code calls when it is full. */
 export const LOG_LENGTH = 4096
