@@ -77,6 +77,9 @@ export const CONNMARK_PENDING = 37
 export const MTU = 38
 /** with NAT_SHIFT: the port that NAT_FIRST stands for; others keep their distance to it */
 export const NAT_BASE = 39
+/** for what is told of the packet: 1 + index of the port that it came by and leaves by, the gateway's own where no other is known; 0: none */
+export const IN_INDEX = 40
+export const OUT_INDEX = 41
 export const COUNT = 48
 
 /** Bits of STATE, as a match asks for them. */
