@@ -10,6 +10,7 @@ import type { HostLink } from '../port/uplink.ts'
 import type { Mapping } from '../service/publish.ts'
 import * as binding from '../table/binding.ts'
 import * as flow from '../table/flow.ts'
+import * as journal from '../table/journal.ts'
 import * as neighbour from '../table/neighbour.ts'
 import * as mac from '../wire/mac.ts'
 import { type Cidr, ipv4 } from './address.ts'
@@ -77,7 +78,7 @@ export class Ground {
       neighboursAt: arena.allocate('neighbours', neighbour.lengthOf(NEIGHBOURS)).at,
       neighbourCapacity: NEIGHBOURS,
       tallyAt: 0,
-      journalAt: 0,
+      journalAt: arena.allocate('journal', journal.lengthOf()).at,
     }
   }
 
