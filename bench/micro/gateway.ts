@@ -158,6 +158,7 @@ export function gateway(capacity: number) {
     macsAt: arena.allocate(`mac/${index}`, mac.lengthOf(1024)).at,
     macCapacity: 1024,
     ageingMs: 300_000,
+    filterBridged: false,
     fixed: [
       { high: own.high, low: own.low, port: own.port, kind: mac.GATEWAY },
       { high: 0x0200, low: 15, port: 0, kind: mac.STATIC },

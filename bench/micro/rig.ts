@@ -111,6 +111,7 @@ export function rig(count: number, capacity: number, change: Partial<PortProgram
     macsAt,
     macCapacity: capacity,
     ageingMs: 300_000,
+    filterBridged: false,
     link: null,
     fixed: [],
   }

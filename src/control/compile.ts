@@ -1,6 +1,7 @@
 /** Compiles what the control thread holds into the program that workers run. */
 import {
   type FixedMac,
+  GUESTS,
   MEMORY,
   type NetworkProgram,
   type PortProgram,
@@ -56,7 +57,7 @@ function network(
   statics: Static[],
   ground: Ground,
 ): Omit<NetworkProgram, 'link'> {
-  const { configuration, index, worker, macsAt, macCapacity, name } = net
+  const { configuration, index, worker, macsAt, macCapacity, name, role } = net
   const fixed: FixedMac[] = []
   const add = (text: string, member: Member | undefined, kind: number) => {
     const parsed = mac.parse(text)
@@ -85,6 +86,7 @@ function network(
     macCapacity,
     ageingMs,
     fixed,
+    filterBridged: role === GUESTS && configuration.filterBridged,
   }
 }
 

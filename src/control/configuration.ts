@@ -73,6 +73,8 @@ export interface NetworkConfiguration {
   publish: Published[]
   /** ports of an isolated network reach the gateway and the host only */
   isolated: boolean
+  /** what is bridged inside the network passes the chain FORWARD, too */
+  filterBridged: boolean
   /** the network's interface on the host; `address` is CIDR text */
   host: { ifname: string; address: string | null } | null
   macTable: { ageingMs: number; capacity: number }

@@ -105,6 +105,14 @@ export function gateway(
   }
 }
 
+/**
+ * True if frames of the network meet the gateway's stage: it has a gateway of ours, or what is bridged passes the rules. Either way it
+ * belongs to worker 0.
+ */
+export function isWatched(network: NetworkConfiguration): boolean {
+  return network.filterBridged || hasLink(network)
+}
+
 /** True if the network has a gateway of ours, or services of ours beside the host's: it then belongs to worker 0. */
 export function hasLink(network: NetworkConfiguration): boolean {
   const { mode, gateway, dhcp, dns, subnet } = network

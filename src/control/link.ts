@@ -4,6 +4,7 @@ import * as mac from '../wire/mac.ts'
 import { cidr, ipv4 } from './address.ts'
 import type { Net } from './compile.ts'
 import type { Behaviour, NetworkConfiguration } from './configuration.ts'
+import { hasLink } from './gateway.ts'
 import type { Ground } from './ground.ts'
 import type { Member } from './member.ts'
 import { localName, uplinkName } from './wiring.ts'
@@ -21,6 +22,20 @@ const BEHAVIOURS: Record<Behaviour, number> = {
   'endpoint-independent': program.ENDPOINT_INDEPENDENT,
   'address-dependent': program.ADDRESS_DEPENDENT,
   'address-and-port-dependent': program.ADDRESS_AND_PORT_DEPENDENT,
+}
+
+/** A link that answers for nobody and leads nowhere: it is there because the rules look at what is bridged. */
+const watching = {
+  address: 0,
+  prefix: 0,
+  uplink: -1,
+  router: 0,
+  routerMac: null,
+  routed: false,
+  translation: null,
+  refused: [],
+  services: 0,
+  intercept: true,
 }
 
 function translation({ mode, nat }: NetworkConfiguration): program.TranslationProgram | null {
@@ -59,6 +74,7 @@ export function link(
     }
     return { ...common, ...closed, ...seat }
   }
+  if (!hasLink(configuration)) return { ...common, ...watching }
   const subnet = cidr(configuration.subnet?.text ?? '')
   return {
     ...common,

@@ -16,7 +16,6 @@ function six(path: Path, value: string | undefined, expected: string): Problem[]
 
 function network(path: Path, input: NetworkInput): Problem[] {
   const result: Problem[] = []
-  if (input.filterBridged) result.push(pending([...path, 'filterBridged'], true, 'false'))
   const four = (keys: Path, value: string | undefined) =>
     result.push(...six([...path, ...keys], value, 'an IPv4 address'))
   four(['subnet'], input.subnet)

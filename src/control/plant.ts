@@ -10,7 +10,7 @@ import * as memory from '../port/memory.ts'
 import * as table from '../table/mac.ts'
 import * as compile from './compile.ts'
 import type { Configuration } from './configuration.ts'
-import { hasLink } from './gateway.ts'
+import { isWatched } from './gateway.ts'
 import { Ground } from './ground.ts'
 import {
   deviceKey,
@@ -126,7 +126,7 @@ export class Plant {
     for (const site of allSites(next)) {
       const { name, role, configuration, macCapacity } = site
       const present = this.nets.get(name)
-      const isGateway = role !== GUESTS || hasLink(configuration)
+      const isGateway = role !== GUESTS || isWatched(configuration)
       const worker = isGateway ? compile.GATEWAY_WORKER : (present?.worker ?? this.idlest())
       if (present?.macCapacity === macCapacity && present.role === role && present.worker === worker) {
         this.nets.set(name, { ...present, configuration })

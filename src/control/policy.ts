@@ -119,10 +119,17 @@ export function ailment(ifname: string): { text: string; remedy: string } | null
   }
 }
 
+/** Rules are IPv4: who filters inside a network should know what is not filtered. */
+function unfiltered({ networks }: Configuration): string[] {
+  return [...networks.values()].flatMap(({ name, filterBridged }) =>
+    filterBridged ? [`networks.${name}.filterBridged: IPv6 inside the network passes unfiltered`] : [],
+  )
+}
+
 /** What a running switch should say of the host around it, a line each; what cannot be read is not told. */
 export function warnings(configuration: Configuration): string[] {
   const ill = cards(configuration).flatMap((ifname) => ailment(ifname) ?? [])
-  const lines = ill.map(({ text, remedy }) => `${text}; ${remedy}`)
+  const lines = [...ill.map(({ text, remedy }) => `${text}; ${remedy}`), ...unfiltered(configuration)]
   try {
     return [...lines, ...blocked(configuration).map(({ text, remedy }) => `${text}; run: ${remedy}`)]
   } catch {

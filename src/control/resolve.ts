@@ -72,6 +72,7 @@ function network(
     ...own,
     mtu: input.mtu ?? MTU,
     isolated: input.isolated ?? false,
+    filterBridged: input.filterBridged ?? false,
     host: hosted
       ? { ifname: input.host?.ifname ?? hostIfname(name), address: input.host?.address ?? owned }
       : null,

@@ -46,6 +46,7 @@ const configuration: NetworkConfiguration = {
   hostAccess: false,
   publish: [],
   isolated: false,
+  filterBridged: false,
   host: null,
   macTable: { ageingMs: 300_000, capacity: 16 },
   origin: 'file',

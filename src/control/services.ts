@@ -9,6 +9,7 @@ import { overlap } from './address.ts'
 import type { Configuration } from './configuration.ts'
 import { Desk } from './desk.ts'
 import type { Ends } from './end.ts'
+import { hasLink } from './gateway.ts'
 import type { PoolRow } from './lease.ts'
 import type { Spec } from './member.ts'
 import { type Leased, Outlet } from './outlet.ts'
@@ -58,7 +59,7 @@ export class Services {
     const before = new Set(this.desks.keys())
     for (const network of next.networks.values()) {
       const local = this.plant.members.get(localName(network.name, GUESTS))
-      if (local?.spec.type !== 'local') continue
+      if (local?.spec.type !== 'local' || !hasLink(network)) continue
       before.delete(network.name)
       let desk = this.desks.get(network.name)
       if (desk?.incarnation !== local.incarnation) {

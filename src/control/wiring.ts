@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { GUESTS, HOST_UPLINK, NIC_UPLINK } from '../pipeline/program.ts'
 import { type Cidr, cidr, derivedMac, ipv4Text } from './address.ts'
 import type { NetworkConfiguration } from './configuration.ts'
-import { hasLink } from './gateway.ts'
+import { hasLink, isWatched } from './gateway.ts'
 import { RESTING, type Spec } from './member.ts'
 import { endsOf } from './uplink.ts'
 
@@ -92,10 +92,17 @@ export function plain(name: string, network: string, configuration: NetworkConfi
 /** The ports of a network's gateway; `link` is the subnet between a host uplink's two ends. */
 export function hiddenSpecs(configuration: NetworkConfiguration, link: Cidr | null): Spec[] {
   const { name, uplink, mode } = configuration
-  if (mode === 'bridged' && uplink.kind === 'nic')
-    return [{ ...plain(uplinkName(name), name, configuration), ...card(uplink.device), hidden: false }]
-  if (!hasLink(configuration)) return []
-  const local = plain(localName(name, GUESTS), name, configuration)
+  // Where only the rules look at what is bridged, nobody sends to that port, and it is no gateway that isolated ports may reach.
+  const local = {
+    ...plain(localName(name, GUESTS), name, configuration),
+    holdsGateway: hasLink(configuration),
+  }
+  const own = isWatched(configuration) ? [local] : []
+  if (mode === 'bridged' && uplink.kind === 'nic') {
+    const lan = { ...plain(uplinkName(name), name, configuration), ...card(uplink.device), hidden: false }
+    return [...own, lan]
+  }
+  if (!hasLink(configuration)) return own
   if (!hasUplink(configuration)) return [local]
   const site = uplinkName(name)
   const inner = plain(localName(site, HOST_UPLINK), site, configuration)

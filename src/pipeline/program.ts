@@ -113,6 +113,8 @@ export interface NetworkProgram {
   macCapacity: number
   ageingMs: number
   fixed: FixedMac[]
+  /** IPv4 that is bridged inside the network passes FORWARD, too */
+  filterBridged: boolean
 }
 
 export interface QueueProgram {

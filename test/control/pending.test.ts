@@ -6,7 +6,6 @@ describe('what does not exist yet is refused, not ignored', () => {
   it.each([
     ['rules: rules.v4', 'rules'],
     ['sets: sets.save', 'sets'],
-    [network('filterBridged: true'), 'networks.n.filterBridged'],
     ['networks: { n: { mode: internal, subnet: "fd00::/64" } }', 'networks.n.subnet'],
     ['networks: { n: { mode: nat, subnet: 10.7.0.0/24, gateway: "fd00::1" } }', 'networks.n.gateway'],
     [nat('uplink: { host: { link: "fd00::/64" } }'), 'networks.n.uplink.host.link'],
@@ -24,7 +23,7 @@ describe('what does not exist yet is refused, not ignored', () => {
   })
 
   it('what switches such a feature off is accepted', () => {
-    const off = network('dhcp: off, dns: off, uplink: none, filterBridged: false, publish: []')
+    const off = network('dhcp: off, dns: off, uplink: none, publish: []')
     expect(refusal(off)).toEqual([])
   })
 })

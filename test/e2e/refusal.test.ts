@@ -29,7 +29,12 @@ suite('refusals', ['setpriv', 'unshare'], () => {
 
   it.each([
     ['an unknown key', { lan: { ...lan, colour: 'red' } }, {}, 'networks.lan.colour'],
-    ['a key that is not there yet', { lan: { ...lan, filterBridged: true } }, {}, 'not available yet'],
+    [
+      'a type that is not there yet',
+      { lan },
+      { a: { network: 'lan', type: 'stream', path: '/run/x' } },
+      'not available yet',
+    ],
     ['a mode that leads nowhere', { lan: { ...lan, uplink: 'host' } }, {}, 'leads nowhere'],
     [
       'overlapping subnets',

@@ -60,6 +60,7 @@ export class Pair {
       macsAt,
       macCapacity: 1024,
       ageingMs: 300_000,
+      filterBridged: false,
       link: null,
       fixed: [],
     }

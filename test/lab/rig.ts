@@ -128,7 +128,14 @@ export class Rig {
   private network(given: Partial<NetworkProgram>, index: number): NetworkProgram {
     const macCapacity = given.macCapacity ?? 1024
     const macsAt = this.arena.allocate(`mac/${index}`, lengthOf(macCapacity)).at
-    const rest = { link: null, worker: 0, mtu: 1500, ageingMs: 300_000, fixed: [] }
+    const rest = {
+      link: null,
+      worker: 0,
+      mtu: 1500,
+      ageingMs: 300_000,
+      filterBridged: false,
+      fixed: [],
+    }
     return { ...rest, index, macsAt, macCapacity, ...given }
   }
 
