@@ -40,8 +40,10 @@ export interface Condition {
   /** an expression, true if the packet matches: x are the registers, v the arena's DataView, w the flows' words, M matchers, T tables */
   text: string
   nature: Nature
-  /** where the condition is nothing but equality under masks: the same as key parts, all of which must hold */
+  /** where the condition, or a part of it, is equality under masks: the same as key parts, all of which must hold */
   key?: KeyPart[]
+  /** with key: what the condition asks besides, an expression; absent where the key parts say all */
+  rest?: string
 }
 
 export interface Action {
@@ -68,6 +70,9 @@ export interface Emit {
   rule: number
   tableName: TableName
 }
+
+/** Protocols that must be named by `-p`, where it depends on the options a function of them; empty for any. */
+export type Protocols<D> = readonly number[] | ((data: D) => readonly number[])
 
 /** A plain description of a matcher; `type` names its file in matcher/. */
 export interface MatcherSpec {
@@ -97,8 +102,7 @@ export interface Place {
 export interface MatchKind<D = unknown> {
   name: string
   options: Record<string, Form>
-  /** protocols (numbers) that it needs `-p` to name, empty for any */
-  protocols?: readonly number[]
+  protocols?: Protocols<D>
   /** tables, and base chains from which it may be reached; undefined: all */
   tables?: readonly TableName[]
   hooks?: readonly string[]
@@ -108,7 +112,7 @@ export interface MatchKind<D = unknown> {
   take(data: D, option: string, words: string[], negated: boolean): void
   /** after the last option: throws Wrong for what is missing or contradicts */
   end?(data: D): void
-  /** the words behind `-m NAME`, as iptables-save prints them, not yet quoted */
+  /** the words behind `-m NAME` as iptables-save prints them, `!` being a word; what it quotes has passed quote() of words.ts */
   print(data: D): string[]
   code(data: D, emit: Emit): Condition
   /** what the packet in the registers has where this match looks: `dport 443`, for those who ask why */
@@ -122,7 +126,7 @@ export interface MatchKind<D = unknown> {
 export interface TargetKind<D = unknown> {
   name: string
   options: Record<string, Form>
-  protocols?: readonly number[]
+  protocols?: Protocols<D>
   /** tables, and base chains from which it may be reached; undefined: all */
   tables?: readonly TableName[]
   hooks?: readonly string[]

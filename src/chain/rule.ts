@@ -28,6 +28,8 @@ export const BASES: Record<TableName, readonly Hook[]> = {
 export interface Use<D = unknown> {
   name: string
   data: D
+  /** where its name stood in the line, from 1 on */
+  column?: number
 }
 
 export interface Rule {
