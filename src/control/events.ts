@@ -134,7 +134,7 @@ export class Events extends EventEmitter<{ row: [EventRow] }> {
     for (const entry of this.reader.read()) this.tell(this.row(entry))
     const { suppressed, overflow } = this.reader.lost()
     if (suppressed + overflow === 0) return
-    const text = `${suppressed + overflow} records of rules were left out: more than ${READ_MS * 10} a second`
+    const text = `${suppressed + overflow} records of rules were left out: at most ${journal.RATE} a second are kept`
     this.tell({ ...this.blank('lost'), text })
   }
 

@@ -53,7 +53,8 @@ export const KEPT = 128
 const ETHERNET = 14
 
 /** A thousand records a second, one a millisecond, and as many at once. */
-const BURST = 1000
+export const RATE = 1000
+const BURST = RATE
 
 export const KIND_AT = 0
 export const RULE_AT = 1
