@@ -20,6 +20,7 @@ import * as binding from '../../src/table/binding.ts'
 import * as flow from '../../src/table/flow.ts'
 import * as mac from '../../src/table/mac.ts'
 import * as neighbour from '../../src/table/neighbour.ts'
+import * as tally from '../../src/table/tally.ts'
 import type { Case } from './case.ts'
 import { ground } from './rig.ts'
 
@@ -197,7 +198,7 @@ export function gateway(capacity: number) {
         neighbourCapacity: 1024,
         timeouts: timeouts(),
         redirects: [],
-        tallyAt: 0,
+        tallyAt: arena.allocate('tally', tally.LENGTH).at,
         journalAt: 0,
         names: null,
       },

@@ -12,6 +12,7 @@ import * as binding from '../table/binding.ts'
 import * as flow from '../table/flow.ts'
 import * as journal from '../table/journal.ts'
 import * as neighbour from '../table/neighbour.ts'
+import * as tally from '../table/tally.ts'
 import * as mac from '../wire/mac.ts'
 import { type Cidr, ipv4 } from './address.ts'
 import type { Configuration } from './configuration.ts'
@@ -36,7 +37,8 @@ function bindings(flows: number): number {
 
 /** Bytes that the tables of `capacity` flows take. */
 export function lengthOf(capacity: number): number {
-  return flow.lengthOf(capacity) + binding.lengthOf(bindings(capacity)) + neighbour.lengthOf(NEIGHBOURS)
+  const own = flow.lengthOf(capacity) + binding.lengthOf(bindings(capacity))
+  return own + neighbour.lengthOf(NEIGHBOURS) + tally.LENGTH
 }
 
 /** Throws a Refusal if the tables of so many flows and `rest` bytes do not fit into an arena; it names the number that does. */
@@ -77,7 +79,7 @@ export class Ground {
       bindingCapacity: bindings(capacity),
       neighboursAt: arena.allocate('neighbours', neighbour.lengthOf(NEIGHBOURS)).at,
       neighbourCapacity: NEIGHBOURS,
-      tallyAt: 0,
+      tallyAt: arena.allocate('tally', tally.LENGTH).at,
       journalAt: arena.allocate('journal', journal.lengthOf()).at,
     }
   }

@@ -12,6 +12,7 @@ import * as binding from '../../src/table/binding.ts'
 import * as flow from '../../src/table/flow.ts'
 import { GATEWAY } from '../../src/table/mac.ts'
 import * as neighbour from '../../src/table/neighbour.ts'
+import * as tally from '../../src/table/tally.ts'
 import { arp, ethernet, ip, mac, type Vnet, vnet } from './frame.ts'
 import { type Fed, Rig } from './rig.ts'
 
@@ -79,7 +80,7 @@ export class House {
       bindingCapacity,
       neighboursAt: arena.allocate('neighbours', neighbour.lengthOf(64)).at,
       neighbourCapacity: 64,
-      tallyAt: 0,
+      tallyAt: arena.allocate('tally', tally.LENGTH).at,
       journalAt: 0,
     }
     this.set(settings)
