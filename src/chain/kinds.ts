@@ -1,0 +1,38 @@
+/** All matches and targets there are. */
+import type { MatchKind, TargetKind } from './extension.ts'
+import { ip } from './match/ip.ts'
+import { tcp } from './match/tcp.ts'
+import { udp } from './match/udp.ts'
+import { accept } from './target/accept.ts'
+import { drop } from './target/drop.ts'
+import { back } from './target/return.ts'
+
+// biome-ignore lint/suspicious/noExplicitAny: what a kind makes of options is known to nobody but the kind
+type AnyMatch = MatchKind<any>
+// biome-ignore lint/suspicious/noExplicitAny: as above
+type AnyTarget = TargetKind<any>
+
+const matches: AnyMatch[] = [ip, tcp, udp]
+
+const targets: AnyTarget[] = [accept, back, drop]
+
+const matchByName = new Map(matches.map((kind) => [kind.name, kind]))
+const targetByName = new Map(targets.map((kind) => [kind.name, kind]))
+
+export function matchKind(name: string): MatchKind | undefined {
+  return matchByName.get(name)
+}
+
+export function targetKind(name: string): TargetKind | undefined {
+  return targetByName.get(name)
+}
+
+/** Names that may stand behind -m. */
+export function matchNames(): string[] {
+  return matches.map((kind) => kind.name).filter((name) => name !== 'ip')
+}
+
+/** Names that may stand behind -j. */
+export function targetNames(): string[] {
+  return targets.map((kind) => kind.name)
+}
