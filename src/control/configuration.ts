@@ -1,6 +1,7 @@
 /** What a switch is told to be: the resolved configuration, every default filled in and every value in its own type. */
 import type { Cidr } from './address.ts'
 import type { Publish } from './quantity.ts'
+import type { Written } from './written.ts'
 
 export type { Cidr } from './address.ts'
 
@@ -14,6 +15,9 @@ export interface Configuration {
   conntrack: { capacity: number; timeouts: Record<string, number> }
   networks: Map<string, NetworkConfiguration>
   ports: Map<string, PortConfiguration>
+  /** what is in force in iptables-save's and ipset-save's format, null for nothing */
+  rules: Written | null
+  sets: Written | null
 }
 
 /** Addresses that the DHCP server hands out; `first` and `last` are int32. */

@@ -7,6 +7,8 @@ import { Refusal } from './refusal.ts'
 import type { NetworkEntry, Parts, PortEntry, PublishEntry } from './resolve.ts'
 import * as runtime from './runtime.ts'
 import { type PortInput, SocketPath } from './schema.ts'
+import type { Companion } from './written.ts'
+import * as written from './written.ts'
 
 /** Settings that `up` was given beside the file. */
 export interface Overrides {
@@ -23,6 +25,8 @@ export interface Loaded {
   configuration: Configuration
   /** ports of runtime.yaml whose process is gone; they are left out */
   lost: string[]
+  rules: Companion
+  sets: Companion
 }
 
 /** The process that a port's `netns: pid:N` names. */
@@ -106,5 +110,22 @@ export function load(
     source,
     runtime.pathIn(state),
   )
-  return { source, added, configuration, lost }
+  const [rules, sets] = (['rules', 'sets'] as const).map((kind) =>
+    written.decide(kind, written.read(source.input[kind], source.path), state),
+  )
+  Object.assign(configuration, { rules: rules.written, sets: sets.written })
+  return { source, added, configuration, lost, rules, sets }
+}
+
+/** Throws a Refusal for keys that a running switch keeps. */
+export function lasting(next: Configuration, now: Configuration, path: string): void {
+  const of = ({ socket, state, http }: Configuration) => ({ socket, state, http: JSON.stringify(http) })
+  const [wanted, running] = [of(next), of(now)]
+  for (const key of Object.keys(wanted) as (keyof typeof wanted)[])
+    if (wanted[key] !== running[key])
+      throw new Refusal(
+        `${path}: ${key}`,
+        `the running switch has ${running[key]}, the file says ${wanted[key]}`,
+        'restart the switch to change it',
+      )
 }

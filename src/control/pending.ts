@@ -42,10 +42,8 @@ function port(path: Path, input: PortInput): Problem[] {
 }
 
 /** Everything in a well-formed input that asks for what does not exist yet. */
-export function unavailable(input: Pick<FileInput, 'rules' | 'sets' | 'networks' | 'ports'>): Problem[] {
+export function unavailable(input: Pick<FileInput, 'networks' | 'ports'>): Problem[] {
   const result: Problem[] = []
-  for (const key of ['rules', 'sets'] as const)
-    if (input[key] !== undefined) result.push(pending([key], input[key], 'no such key'))
   for (const [name, each] of Object.entries(input.networks ?? {}))
     result.push(...network(['networks', name], each))
   for (const [name, each] of Object.entries(input.ports ?? {})) result.push(...port(['ports', name], each))

@@ -8,7 +8,7 @@ import * as address from './address.ts'
 import type { Configuration } from './configuration.ts'
 import { check } from './file.ts'
 import { vacate } from './host.ts'
-import { combine, type Loaded, load, type Overrides, processOf } from './load.ts'
+import { combine, type Loaded, lasting, load, type Overrides, processOf } from './load.ts'
 import { entryOf, type PublishInput, persistent, removable } from './mapping.ts'
 import { unavailable } from './pending.ts'
 import { pathText } from './problem.ts'
@@ -18,6 +18,7 @@ import * as runtime from './runtime.ts'
 import type { NetworkInput, PortInput } from './schema.ts'
 import type { Switch } from './switch.ts'
 import { type Guests, Tenants } from './tenant.ts'
+import * as written from './written.ts'
 
 export class Registry {
   private loaded: Loaded
@@ -30,6 +31,7 @@ export class Registry {
     this.loaded = loaded
     this.fabric = fabric
     this.overrides = overrides
+    this.settle()
     fabric.on('gone', (name) => {
       this.loaded.configuration.ports.delete(name)
       const left = this.tenants.without(name)
@@ -79,22 +81,11 @@ export class Registry {
       const { ports, published } = this.tenants.guests
       const next = load(path, this.overrides, ports, published)
       const { configuration: now } = this.loaded
-      const fixed = {
-        socket: next.configuration.socket,
-        state: next.configuration.state,
-        http: JSON.stringify(next.configuration.http),
-      }
-      const running = { socket: now.socket, state: now.state, http: JSON.stringify(now.http) }
-      for (const key of Object.keys(fixed) as (keyof typeof fixed)[])
-        if (fixed[key] !== running[key])
-          throw new Refusal(
-            `${path}: ${key}`,
-            `the running switch has ${running[key]}, the file says ${fixed[key]}`,
-            'restart the switch to change it',
-          )
+      lasting(next.configuration, now, path ?? '')
       vacate(next.configuration, now)
       await this.fabric.apply(next.configuration)
       this.loaded = next
+      this.settle()
       // A network that went and came back has none of them.
       await this.replay()
     })
@@ -108,7 +99,8 @@ export class Registry {
       ports: { ...added.ports, ...Object.fromEntries(guests.ports) },
     })
     if (wrong.length > 0) throw Refusal.of(wrong.map((each) => `${pathText(each.path)}: ${each.text}`))
-    const configuration = check(combine(source, added, guests.ports, this.runtimePath, guests.published))
+    const checked = check(combine(source, added, guests.ports, this.runtimePath, guests.published))
+    const configuration = { ...checked, rules: now.rules, sets: now.sets }
     vacate(configuration, now)
     await this.fabric.apply(configuration)
     try {
@@ -117,9 +109,15 @@ export class Registry {
       await this.fabric.apply(now)
       throw error
     }
-    this.loaded = { source, added, configuration, lost: [] }
+    this.loaded = { ...this.loaded, added, configuration, lost: [] }
     this.tenants.guests = guests
     this.tenants.watch()
+  }
+
+  /** Forgets what was restored in the place of a file that is another now. */
+  private settle(): void {
+    for (const kind of ['rules', 'sets'] as const)
+      if (this.loaded[kind].outdated) written.forget(kind, this.configuration.state)
   }
 
   addNetwork(name: string, input: NetworkInput): Promise<NetworkRow> {

@@ -193,5 +193,7 @@ export function resolve(parts: Parts): Configuration {
     conntrack: conntrack(settings.conntrack),
     networks,
     ports: new Map(ports),
+    rules: null,
+    sets: null,
   }
 }

@@ -1,20 +1,11 @@
 /**
- * What CLI and API added: `<state>/runtime.yaml`. It survives restarts and reloads, and is replaced as a whole: written
- * beside, synced, renamed, so that a crash leaves the old one or the new one.
+ * What CLI and API added: `<state>/runtime.yaml`. It survives restarts and reloads, and is replaced as a whole.
  */
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs'
-import { dirname, join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { parseDocument, stringify } from 'yaml'
 import { Runtime, type RuntimeInput } from './added.ts'
+import { replace } from './durable.ts'
 import { unavailable } from './pending.ts'
 import { pathText, problems } from './problem.ts'
 import { Refusal } from './refusal.ts'
@@ -52,31 +43,5 @@ export function read(path: string): Contents {
 
 /** Replaces the file. Throws a Refusal, and then the old contents stand. */
 export function write(path: string, contents: Contents): void {
-  const beside = `${path}.new`
-  try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
-    const file = openSync(beside, 'w', 0o644)
-    try {
-      writeSync(file, `# Written by bridgeport: what its command line and API added.\n${stringify(contents)}`)
-      fsyncSync(file)
-    } finally {
-      closeSync(file)
-    }
-    renameSync(beside, path)
-    const folder = openSync(dirname(path), 'r')
-    fsyncSync(folder)
-    closeSync(folder)
-  } catch (error) {
-    discard(beside)
-    throw new Refusal(path, (error as Error).message, 'make room for it or name another place with state:')
-  }
-}
-
-/** Removes what a failed write left; what cannot be removed is overwritten by the next one. */
-function discard(path: string): void {
-  try {
-    unlinkSync(path)
-  } catch {
-    // it was not even made
-  }
+  replace(path, `# Written by bridgeport: what its command line and API added.\n${stringify(contents)}`)
 }

@@ -4,8 +4,6 @@ import { inLan, nat, network, refusal } from './sample.ts'
 
 describe('what does not exist yet is refused, not ignored', () => {
   it.each([
-    ['rules: rules.v4', 'rules'],
-    ['sets: sets.save', 'sets'],
     ['networks: { n: { mode: internal, subnet: "fd00::/64" } }', 'networks.n.subnet'],
     ['networks: { n: { mode: nat, subnet: 10.7.0.0/24, gateway: "fd00::1" } }', 'networks.n.gateway'],
     [nat('uplink: { host: { link: "fd00::/64" } }'), 'networks.n.uplink.host.link'],
