@@ -1,7 +1,18 @@
 /** All matches and targets there are. */
 import type { MatchKind, TargetKind } from './extension.ts'
+import { addrtype } from './match/addrtype.ts'
+import { dscp } from './match/dscp.ts'
+import { ecn } from './match/ecn.ts'
 import { ip } from './match/ip.ts'
+import { length } from './match/length.ts'
+import { physdev } from './match/physdev.ts'
+import { pkttype } from './match/pkttype.ts'
+import { rpfilter } from './match/rpfilter.ts'
+import { set } from './match/set.ts'
 import { tcp } from './match/tcp.ts'
+import { tcpmss } from './match/tcpmss.ts'
+import { tos } from './match/tos.ts'
+import { ttl } from './match/ttl.ts'
 import { udp } from './match/udp.ts'
 import { accept } from './target/accept.ts'
 import { drop } from './target/drop.ts'
@@ -12,7 +23,22 @@ type AnyMatch = MatchKind<any>
 // biome-ignore lint/suspicious/noExplicitAny: as above
 type AnyTarget = TargetKind<any>
 
-const matches: AnyMatch[] = [ip, tcp, udp]
+const matches: AnyMatch[] = [
+  ip,
+  tcp,
+  udp,
+  addrtype,
+  dscp,
+  ecn,
+  length,
+  physdev,
+  pkttype,
+  rpfilter,
+  set,
+  tcpmss,
+  tos,
+  ttl,
+]
 
 const targets: AnyTarget[] = [accept, back, drop]
 

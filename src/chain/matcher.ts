@@ -5,8 +5,11 @@ import type { FlowTable } from '../table/flow.ts'
 
 /** What the gateway knows of addresses: bits of ADDRESS_… and whether the way back to a source leads where it came from. */
 export interface Addresses {
-  /** an ADDRESS_… number of `address`, as seen by the network in IN_NETWORK or by the whole gateway */
-  kind(address: number): number
+  /**
+   * An ADDRESS_… number of `address`: with `side` 0 to the whole gateway; 1 to the link that the packet at hand came by, 2 to the one that it
+   * leaves by: what is LOCAL or BROADCAST at another link only is UNICAST then. UNICAST is also what no route leads to.
+   */
+  kind(address: number, side: number): number
   /** what rpfilter asks: true if a packet to `x[SOURCE]` would leave by the link that this one came in by; `loose`: by any */
   returns(x: Int32Array, loose: boolean): boolean
 }

@@ -43,7 +43,10 @@ export const HOOK = 18
 export const TABLE = 19
 /** 1 in the straight loop: packets of confirmed flows, TCP's only with ACK and without SYN, FIN, RST; nothing may be changed or remembered there */
 export const FAST = 20
-/** 1 if the frame is bridged within a network that says filterBridged, else 0 */
+/**
+ * 1 if the frame is bridged within a network that says filterBridged; 2 if it came by such a network and is routed (physdev knows what it
+ * came by then, as with bridge-nf-call-iptables); else 0
+ */
 export const BRIDGED = 21
 /** PACKET_HOST 0, PACKET_BROADCAST 1, PACKET_MULTICAST 2, PACKET_OTHERHOST 3 of <linux/if_packet.h> */
 export const TYPE = 22
@@ -71,8 +74,6 @@ export const TRACED = 34
 export const RULE = 35
 /** 1 if the verdict is that of a rule, 0 if a chain's policy gave it */
 export const EXPLICIT = 36
-/** the mark of the flow that this packet is about to begin (it has none yet), 0 at first: becomes the flow's own when that is made */
-export const CONNMARK_PENDING = 37
 /** the smaller of the MTUs of the ways to the destination and back to the source, at and behind the routing decision; 0: not known */
 export const MTU = 38
 /** with NAT_SHIFT: the port that NAT_FIRST stands for; others keep their distance to it */
