@@ -1,0 +1,298 @@
+/** Reads the words of one rule, behind its chain, into matches and a target. */
+import type { Form, MatchKind, TargetKind } from './extension.ts'
+import { Wrong } from './extension.ts'
+import { matchKind, matchNames, targetKind, targetNames } from './kinds.ts'
+import { type Ip, ip } from './match/ip.ts'
+import { Misread } from './misread.ts'
+import { printProtocol } from './protocol.ts'
+import type { Chain, Rule, Use } from './rule.ts'
+import type { Word } from './words.ts'
+
+/** What a rule's words became: several rules where -s or -d list several addresses, in iptables' order. */
+export type Phrase = Pick<Rule, 'matches' | 'target' | 'goto' | 'packets' | 'bytes'>
+
+/** A match or target whose options may follow. */
+interface Loaded {
+  kind: MatchKind | TargetKind
+  data: unknown
+  column: number
+  said: Set<string>
+}
+
+/** An option as it stands in the rule: what it is called, and the extension that takes it, null for those that belong to none. */
+interface Found {
+  option: string
+  form: Exclude<Form, string>
+  owner: Loaded | null
+}
+
+/** A list of addresses waits until all else is read: every pair of them becomes a rule. */
+interface List {
+  word: Word
+  addresses: string[]
+  not: boolean
+}
+
+const COMMON: Record<string, Form> = {
+  '-j': { words: 1 },
+  '-g': { words: 1 },
+  '-m': { words: 1 },
+  '-c': { words: 2 },
+  '-4': { words: 0 },
+  '--jump': '-j',
+  '--goto': '-g',
+  '--match': '-m',
+  '--set-counters': '-c',
+  '--ipv4': '-4',
+}
+
+/** Protocols whose options need no -m. */
+const IMPLIED = ['icmp', 'tcp', 'udp']
+
+export class PhraseReader {
+  private readonly line: number
+  private readonly length: number
+  private readonly words: Word[]
+  private readonly chains: Map<string, Chain>
+  private at: number
+  private readonly loaded: Loaded[] = []
+  private readonly base: Loaded
+  private readonly lists = new Map<string, List>()
+  private target: Use | null = null
+  private goto = false
+  private packets = 0
+  private bytes = 0
+  private implied = false
+
+  /** Reads from the word at `at` on; `length` is that of the whole line. */
+  constructor(line: number, length: number, words: Word[], at: number, chains: Map<string, Chain>) {
+    this.line = line
+    this.length = length
+    this.words = words
+    this.at = at
+    this.chains = chains
+    this.base = { kind: ip as MatchKind, data: ip.begin(), column: 0, said: new Set() }
+    this.loaded.push(this.base)
+  }
+
+  read(): Phrase[] {
+    while (this.at < this.words.length) this.option()
+    for (const each of this.loaded) this.finish(each)
+    const rules: Phrase[] = []
+    for (const source of this.nets('-s')) {
+      for (const destination of this.nets('-d')) rules.push(this.phrase(source, destination))
+    }
+    return rules
+  }
+
+  private phrase(source: Ip['source'], destination: Ip['destination']): Phrase {
+    const data = { ...(this.base.data as Ip), source, destination }
+    const matches: Use[] = []
+    if (ip.print(data).length > 0) matches.push({ name: 'ip', data, column: this.base.column })
+    for (const { kind, data, column } of this.loaded) {
+      if (kind !== (ip as MatchKind) && matchKind(kind.name) === kind) matches.push({ name: kind.name, data, column })
+    }
+    return { matches, target: this.target, goto: this.goto, packets: this.packets, bytes: this.bytes }
+  }
+
+  /** The addresses behind -s or -d, null if there are none. */
+  private nets(option: '-s' | '-d'): Ip['source'][] {
+    const list = this.lists.get(option)
+    if (list === undefined) return [null]
+    return list.addresses.map((address) => {
+      const data = ip.begin()
+      this.asking(option, [list.word, list.word], () => ip.take(data, option, [address], list.not))
+      return option === '-s' ? data.source : data.destination
+    })
+  }
+
+  private option(): void {
+    const first = this.words[this.at]
+    const not = first.text === '!' && !first.quoted
+    if (not) this.at++
+    const word = this.words[this.at]
+    if (word === undefined)
+      throw this.wrong(null, 'an option is missing behind `!`', 'name what is not to match')
+    const found = this.find(word)
+    if (not && !found.form.negatable)
+      throw this.wrong(first, `${found.option} cannot be inverted`, 'leave `!` out')
+    this.at++
+    const words = this.take(word, found)
+    if (found.owner === null) this.common(found.option, words)
+    else this.give(found.owner, found.option, word, words, not)
+  }
+
+  /** The words that belong to an option, also where its first is written behind `=`. */
+  private take(word: Word, { option, form }: Found): Word[] {
+    const words: Word[] = []
+    const equals = word.text.startsWith('--') ? word.text.indexOf('=') : -1
+    if (equals > 0) {
+      if (form.words === 0)
+        throw this.wrong(word, `${option} takes no value`, 'leave `=` and what follows out')
+      words.push({ text: word.text.slice(equals + 1), column: word.column + equals + 1, quoted: false })
+    }
+    while (words.length < form.words) {
+      const next = this.words[this.at]
+      if (form.optional && words.length === form.words - 1 && (next === undefined || /^[-!]/.test(next.text)))
+        break
+      if (next === undefined) {
+        throw this.wrong(null, `${option} lacks ${form.words === 1 ? 'its value' : 'a value'}`, 'add it')
+      }
+      words.push(next)
+      this.at++
+    }
+    return words
+  }
+
+  private common(option: string, words: Word[]): void {
+    if (option === '-m') this.load(words[0])
+    else if (option === '-j' || option === '-g') this.jump(words[0], option === '-g')
+    else if (option === '-c') {
+      for (const word of words)
+        if (!/^\d{1,20}$/.test(word.text)) throw this.wrong(word, 'is no count', 'write a number')
+      this.packets = Number(words[0].text)
+      this.bytes = Number(words[1].text)
+    }
+  }
+
+  private give(owner: Loaded, option: string, word: Word, words: Word[], not: boolean): void {
+    if (owner.said.has(option)) throw this.wrong(word, `${option} is said twice`, 'keep one of them')
+    owner.said.add(option)
+    if (owner === this.base) {
+      if (owner.column === 0) owner.column = word.column
+      if (option === '-s' || option === '-d') {
+        const addresses = words[0].text.split(',')
+        if (not && addresses.length > 1) {
+          throw this.wrong(
+            words[0],
+            '`!` does not go with several addresses',
+            'write a rule for each, or use a set',
+          )
+        }
+        this.lists.set(option, { word: words[0], addresses, not })
+        return
+      }
+    }
+    const texts = words.map((each) => each.text)
+    this.asking(option, [word, ...words], () => owner.kind.take(owner.data, option, texts, not))
+  }
+
+  private load(word: Word): void {
+    const kind = word.text === 'ip' ? undefined : matchKind(word.text)
+    if (!kind)
+      throw this.wrong(word, 'is no match that is known here', `known are ${matchNames().join(', ')}`)
+    this.loaded.push({ kind, data: kind.begin(), column: word.column, said: new Set() })
+  }
+
+  private jump(word: Word, goto: boolean): void {
+    if (this.target !== null) throw this.wrong(word, 'is a second target', 'a rule has one -j or -g')
+    const chain = this.chains.get(word.text)
+    if (chain?.policy)
+      throw this.wrong(word, 'is a base chain, which no rule leads to', 'name a user chain or a target')
+    const kind = goto || chain ? undefined : targetKind(word.text)
+    if (!chain && !kind) {
+      const remedy = `declare it with \`:${word.text} - [0:0]\` behind *table`
+      if (goto) throw this.wrong(word, 'is no chain of this table', remedy)
+      const known = `or name a target: ${targetNames().join(', ')}`
+      throw this.wrong(
+        word,
+        'is neither a chain of this table nor a target that is known here',
+        `${remedy}, ${known}`,
+      )
+    }
+    this.goto = goto
+    this.target = { name: word.text, data: null, column: word.column }
+    if (!kind) return
+    this.target.data = kind.begin()
+    this.loaded.push({ kind, data: this.target.data, column: word.column, said: new Set() })
+  }
+
+  private finish(each: Loaded): void {
+    const { kind, data } = each
+    const name: Word = { text: kind.name, column: each.column, quoted: false }
+    this.asking(`its options`, [name], () => kind.end?.(data))
+    const protocols = typeof kind.protocols === 'function' ? kind.protocols(data) : kind.protocols
+    if (!protocols || protocols.length === 0) return
+    const { protocol, notProtocol } = this.base.data as Ip
+    if (!notProtocol && protocols.includes(protocol)) return
+    const wanted = protocols.map((number) => `-p ${printProtocol(number)}`).join(' or ')
+    throw this.wrong(name, `needs ${wanted}`, `write ${wanted} in the same rule`)
+  }
+
+  /** Runs what an extension does; a Wrong becomes a Misread at the word that it means. */
+  private asking(what: string, words: Word[], body: () => void): void {
+    try {
+      body()
+    } catch (error) {
+      if (!(error instanceof Wrong)) throw error
+      const place = words[Math.min(error.word, words.length - 1)]
+      throw this.wrong(place, error.message, `correct ${what}`)
+    }
+  }
+
+  /** Whose option a word is: that of the extension loaded last that knows it, by its whole name or a beginning that leaves no choice. */
+  private find(word: Word): Found {
+    const equals = word.text.startsWith('--') ? word.text.indexOf('=') : -1
+    const text = equals > 0 ? word.text.slice(0, equals) : word.text
+    if (!text.startsWith('-')) {
+      throw this.wrong(
+        word,
+        'stands where an option should',
+        'put values with blanks in double quotes, and `!` before options',
+      )
+    }
+    const found = this.exact(text) ?? this.beginning(text, word)
+    if (found) return found
+    const name = this.base.data as Ip
+    const kind = this.implied
+      ? undefined
+      : matchKind(IMPLIED.find((each) => each === printProtocol(name.protocol)) ?? '')
+    if (kind && !this.loaded.some((each) => each.kind === kind)) {
+      this.implied = true
+      this.loaded.push({ kind, data: kind.begin(), column: word.column, said: new Set() })
+      return this.find(word)
+    }
+    const known = this.loaded.slice(1).flatMap((each) => Object.keys(each.kind.options))
+    const options = [...Object.keys(ip.options), ...Object.keys(COMMON), ...known].join(' ')
+    throw this.wrong(
+      word,
+      'is no option that is known here',
+      `load its match with -m first; known are ${options}`,
+    )
+  }
+
+  private exact(text: string): Found | null {
+    const common = resolve(COMMON, text)
+    if (common) return { ...common, owner: null }
+    for (let i = this.loaded.length - 1; i >= 0; i--) {
+      const owner = this.loaded[i]
+      const own = resolve(owner.kind.options, text)
+      if (own) return { ...own, owner }
+    }
+    return null
+  }
+
+  private beginning(text: string, word: Word): Found | null {
+    if (!text.startsWith('--') || text.length < 4) return null
+    const options = [COMMON, ...this.loaded.map((each) => each.kind.options)].flatMap((each) =>
+      Object.keys(each),
+    )
+    const names = [...new Set(options.filter((option) => option.startsWith(text)))]
+    const meant = names.map((name) => this.exact(name) as Found)
+    if (meant.length === 0) return null
+    const same = meant.every(({ option, owner }) => option === meant[0].option && owner === meant[0].owner)
+    if (!same) throw this.wrong(word, `may mean ${names.join(' or ')}`, 'write it in full')
+    return meant[0]
+  }
+
+  /** null: at the end of the line. */
+  private wrong(word: Word | null, why: string, remedy: string): Misread {
+    return new Misread(this.line, word?.column ?? this.length + 1, word?.text ?? '', why, remedy)
+  }
+}
+
+function resolve(options: Record<string, Form>, text: string): Omit<Found, 'owner'> | null {
+  if (!Object.hasOwn(options, text)) return null
+  const form = options[text]
+  return typeof form === 'string' ? resolve(options, form) : { option: text, form }
+}
