@@ -1,24 +1,17 @@
-/** What runs of like rules become: see plan.ts. The words of a key, and where its values stand in them. */
+/** What the rules of a run have for a key: the first eight registers, addresses to names of ports, each under a mask. */
 import type { KeyPart } from './extension.ts'
+import * as x from './registers.ts'
 
-/** 0 source, 1 destination, 2 ports (source << 16 | destination), 3 protocol | network in << 8 | network out << 20, 4 port in << 16 | port out */
-export const KEY_SOURCE = 0
-export const KEY_DESTINATION = 1
-export const KEY_PORTS = 2
-export const KEY_PROTOCOL = 3
-export const KEY_NAMES = 4
-export const IN_NETWORK_SHIFT = 8
-export const OUT_NETWORK_SHIFT = 20
-export const NETWORK_MASK = 0xfff
-export const IN_PORT_SHIFT = 16
-export const PORT_MASK = 0xffff
+export const KEY_SOURCE = x.SOURCE
+export const KEY_DESTINATION = x.DESTINATION
+export const KEY_PORTS = x.PORTS
+export const KEY_PROTOCOL = x.PROTOCOL
+/** Words of a key are the registers below. */
+export const WORDS = 8
 
-/** The key part that fixes a name's number, of a network or a port, on the way in or out. */
-export function namePart(id: number, isPort: boolean, ingress: boolean): KeyPart {
-  if (isPort) {
-    const shift = ingress ? IN_PORT_SHIFT : 0
-    return { word: KEY_NAMES, value: (id << shift) | 0, mask: (PORT_MASK << shift) | 0 }
-  }
-  const shift = ingress ? IN_NETWORK_SHIFT : OUT_NETWORK_SHIFT
-  return { word: KEY_PROTOCOL, value: (id << shift) | 0, mask: (NETWORK_MASK << shift) | 0 }
+/** The part that asks for a name's number, on the way in or out. */
+export function namePart(id: number, isPort: boolean, isInput: boolean): KeyPart {
+  const network = isInput ? x.IN_NETWORK : x.OUT_NETWORK
+  const port = isInput ? x.IN_PORT : x.OUT_PORT
+  return { word: isPort ? port : network, value: id, mask: -1 }
 }

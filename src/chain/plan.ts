@@ -24,13 +24,18 @@ export interface Plan {
   /** rules and, behind them, the policies of the base chains: all that is counted has a number below `counted` */
   rules: number
   counted: number
-  /** by table * 5 + hook: number of the base chain's function, -1 if the chain has no rules and accepts */
+  /** by table * 5 + hook: number of the base chain's function, -1 if it has no rules */
   bases: Int32Array
-  /** bodies of the functions (x, v, w, L, M, T, C, G, count) => verdict, each a few rules; C calls others by number, G looks up */
+  /** likewise: counter of the policy, -1 if the table is not there, and its verdict */
+  policies: Int32Array
+  verdicts: Int32Array
+  /** bodies of functions, each a few rules, over the names of Scope in engine.ts: `x` the registers, `C` functions by number, … */
   sources: string[]
   lookups: LookupPlan[]
   tables: Int32Array[]
   matchers: MatcherSpec[]
+  /** by number of the matcher: the rule whose own it is, -1 if it is shared */
+  owners: Int32Array
   /** by number: which counter of the plan before goes on as this one's, -1 none */
   carried: Int32Array
   /** packets and bytes that a counter begins with */

@@ -1,0 +1,181 @@
+/** The assembly of a plan's functions: each chain's rules in pieces that V8 optimises well, long chains as trees of pieces. */
+import { type Asked, jump, PROLOGUE, RETURNED, ruleCode, verdict } from './code.ts'
+import type { Context } from './compile.ts'
+import { type Action, type Emit, type MatcherSpec, SLOW, STATIC, Wrong } from './extension.ts'
+import { matchKind, targetKind } from './kinds.ts'
+import type { LookupPlan } from './plan.ts'
+import * as x from './registers.ts'
+import type { Chain, Rule, TableName } from './rule.ts'
+
+/** Rules, or calls of pieces, in one function: V8 gives up on huge ones. */
+const PIECE = 24
+
+export class Assembly {
+  readonly names: string[] = []
+  readonly wildcards: string[] = []
+  private readonly context: Context
+  private readonly sources: string[] = []
+  private readonly lookups: LookupPlan[] = []
+  private readonly tables: Int32Array[] = []
+  private readonly matchers: MatcherSpec[] = []
+  /** the rule that a matcher belongs to, -1 if it is shared */
+  private readonly owners: number[] = []
+  private readonly shared = new Map<string, number>()
+  private asksEgress = false
+  private decidesTracking = false
+
+  constructor(context: Context) {
+    this.context = context
+  }
+
+  /** Functions of a table's chains by name, those alone that packets can reach and that have rules; rules are numbered from `first` on. */
+  table(table: TableName, chains: ReadonlyMap<string, Chain>, first: number): Map<string, number> {
+    const functions = new Map<string, number>()
+    for (const name of reachable(chains)) {
+      functions.set(name, this.sources.length)
+      this.sources.push('')
+    }
+    let rule = first
+    for (const { name, rules } of chains.values()) {
+      const place = functions.get(name)
+      if (place !== undefined) this.chain(place, rules, rule, table, functions)
+      rule += rules.length
+    }
+    return functions
+  }
+
+  parts() {
+    const { sources, lookups, tables, matchers, asksEgress, decidesTracking } = this
+    return {
+      sources,
+      lookups,
+      tables,
+      matchers,
+      owners: Int32Array.from(this.owners),
+      asksEgress,
+      decidesTracking,
+    }
+  }
+
+  /** Fills function `place` with a chain of rules. */
+  private chain(
+    place: number,
+    rules: readonly Rule[],
+    first: number,
+    table: TableName,
+    functions: ReadonlyMap<string, number>,
+  ): void {
+    const texts = rules.map((rule, index) => this.rule(rule, first + index, table, functions))
+    this.gather(place, texts)
+  }
+
+  /** Makes `place` a function of these statements one after the other, or of calls of functions that have them. */
+  private gather(place: number, texts: string[]): void {
+    if (texts.length <= PIECE) {
+      this.sources[place] = `${PROLOGUE}${texts.join('')}return ${x.CONTINUE}`
+      return
+    }
+    const calls: string[] = []
+    const share = shareOf(texts.length)
+    for (let at = 0; at < texts.length; at += share) {
+      const piece = this.sources.push('') - 1
+      this.gather(piece, texts.slice(at, at + share))
+      calls.push(`if((r=C[${piece}]())!==${x.CONTINUE})return r;`)
+    }
+    this.sources[place] = `let r;${calls.join('')}return ${x.CONTINUE}`
+  }
+
+  private rule(rule: Rule, number: number, table: TableName, functions: ReadonlyMap<string, number>): string {
+    const emit = this.emit(number, table)
+    const asked = this.asked(rule, emit)
+    return ruleCode(asked, String(number), this.action(rule, emit, functions))
+  }
+
+  private asked(rule: Rule, emit: Emit): Asked[] {
+    return rule.matches.map(({ name, data }) => {
+      const kind = matchKind(name)
+      if (kind === undefined) throw new Error(`line ${rule.line}: no match is called ${name}`)
+      const condition = kind.code(data, emit)
+      if (condition.text.includes(`x[${x.OUT_PORT}]`)) this.asksEgress = true
+      return condition
+    })
+  }
+
+  private action(rule: Rule, emit: Emit, functions: ReadonlyMap<string, number>): Action {
+    const { target, goto } = rule
+    if (target === null) return { text: '', nature: STATIC, ends: false }
+    if (target.name === 'ACCEPT') return verdict(x.ACCEPT)
+    if (target.name === 'DROP') return verdict(x.DROP)
+    if (target.name === 'RETURN') return verdict(RETURNED)
+    // Behind TRACE, what is met from here on in the log is told of.
+    if (target.name === 'TRACE') {
+      return { text: `if(!x[${x.TRACED}])x[${x.TRACED}]=x[${x.MET}];`, nature: SLOW, ends: false }
+    }
+    if (target.name === 'CT' || target.name === 'NOTRACK') this.decidesTracking = true
+    const kind = targetKind(target.name)
+    if (kind === undefined) return jump(functions.get(target.name)?.toString() ?? null, goto)
+    const action = kind.code(target.data, emit)
+    return { ...action, text: `{${action.text}}` }
+  }
+
+  private emit(rule: number, tableName: TableName): Emit {
+    return {
+      rule,
+      tableName,
+      matcher: (spec) => this.matcher(spec, rule),
+      table: (values) => this.tables.push(values) - 1,
+      name: (name) => ({
+        id: 1 + position(this.names, name),
+        isPort: this.context.kindOf(name) !== 'network',
+      }),
+      wildcard: (prefix, register) =>
+        `N.wild[${position(this.wildcards, prefix)}*N.count+x[${register}]]!==0`,
+      set: (name) => {
+        const place = this.context.set(name)
+        if (place === null) throw new Wrong(`there is no set ${name}`)
+        return place
+      },
+    }
+  }
+
+  private matcher(spec: MatcherSpec, rule: number): number {
+    if (spec.own) {
+      this.owners.push(rule)
+      return this.matchers.push(spec) - 1
+    }
+    const key = JSON.stringify(spec)
+    const known = this.shared.get(key)
+    if (known !== undefined) return known
+    this.owners.push(-1)
+    const made = this.matchers.push(spec) - 1
+    this.shared.set(key, made)
+    return made
+  }
+}
+
+function position(list: string[], name: string): number {
+  const known = list.indexOf(name)
+  return known >= 0 ? known : list.push(name) - 1
+}
+
+/** How many of `count` statements each of at most PIECE functions takes. */
+function shareOf(count: number): number {
+  let share = PIECE
+  while (share * PIECE < count) share *= PIECE
+  return share
+}
+
+/** Names of chains that packets can come to and that have rules. */
+function reachable(chains: ReadonlyMap<string, Chain>): Set<string> {
+  const found = new Set<string>()
+  const open = [...chains.values()].filter(({ policy }) => policy !== null)
+  for (let chain = open.pop(); chain !== undefined; chain = open.pop()) {
+    if (found.has(chain.name) || chain.rules.length === 0) continue
+    found.add(chain.name)
+    for (const { target } of chain.rules) {
+      const next = target === null || targetKind(target.name) ? undefined : chains.get(target.name)
+      if (next !== undefined) open.push(next)
+    }
+  }
+  return found
+}

@@ -1,0 +1,67 @@
+/**
+ * From a rule's parts to statements. What may be asked in any order is: conditions on the flow come first, then those on this packet, up
+ * to the first that remembers; from there on the rule's order stands. Two marks keep the straight loop honest: VOLATILE is set before a
+ * packet's own answer counts, and SLOW is returned before anything is changed.
+ */
+import { type Action, type Condition, PURE, SLOW, STATIC } from './extension.ts'
+import * as x from './registers.ts'
+
+/** Ends a chain, as RETURN does; no verdict, so whoever called goes on. */
+export const RETURNED = -1
+
+/** Entries that the log may have when a function begins; it is longer than that by what functions log before they look again. */
+export const LOG_FULL = x.LOG_LENGTH
+/** 24 rules of each function on the way down: chains nested 200 deep, and five functions from a long chain's first to its last. */
+export const LOG_ROOM = x.LOG_LENGTH + 24 * 200 * 6
+
+const SET_VOLATILE = `x[${x.VOLATILE}]=1;`
+const IF_FAST = `if(x[${x.FAST}])return ${x.SLOW};`
+
+/** First statement of a function. */
+export const PROLOGUE = `if(x[${x.MET}]>${LOG_FULL}&&count())return ${x.SLOW};`
+
+export interface Asked {
+  text: string
+  nature: Condition['nature']
+}
+
+/** Statements of a rule that is counted as `number`, an expression. */
+export function ruleCode(asked: Asked[], number: string, action: Action): string {
+  const conditions = asked.filter(({ text }) => text !== 'true')
+  const slow = conditions.findIndex(({ nature }) => nature === SLOW)
+  const free = slow < 0 ? conditions : conditions.slice(0, slow)
+  const bound = slow < 0 ? [] : conditions.slice(slow)
+  const text = (nature: number) => free.filter((each) => each.nature === nature).map((each) => each.text)
+  const guarded = bound.length > 0 || action.nature === SLOW
+  const volatile = action.nature === PURE ? SET_VOLATILE : ''
+  const counted = `L[x[${x.MET}]++]=${number};${action.text}`
+  let inner = `${volatile}${when(
+    bound.map((each) => each.text),
+    counted,
+  )}`
+  if (guarded) inner = `${IF_FAST}x[${x.RULE}]=${number};${inner}`
+  const pure = text(PURE)
+  if (pure.length > 0) inner = `${SET_VOLATILE}${when(pure, inner)}`
+  return when(text(STATIC), inner)
+}
+
+function when(conditions: string[], then: string): string {
+  if (conditions.length === 0) return then
+  return `if(${conditions.map(whole).join('&&')}){${then}}`
+}
+
+/** In parentheses if a weaker operator might stand in it. */
+function whole(text: string): string {
+  return /[|?,]|[^=!<>]=[^=>]/.test(text) ? `(${text})` : text
+}
+
+export function verdict(number: number): Action {
+  return { text: `return ${number};`, nature: STATIC, ends: true }
+}
+
+/** Goes on in a chain whose function is `callee` (an expression), null if it is empty. */
+export function jump(callee: string | null, goto: boolean): Action {
+  if (callee === null) return goto ? verdict(RETURNED) : { text: '', nature: STATIC, ends: false }
+  const after = goto ? `return r>0?r:${RETURNED}` : 'if(r>0)return r'
+  return { text: `{const r=C[${callee}]();${after}}`, nature: STATIC, ends: goto }
+}

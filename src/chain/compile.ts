@@ -1,0 +1,131 @@
+/** From rules to a plan: numbers for all that is counted, functions of a few rules each, and what they stand on. */
+import { Assembly } from './assembly.ts'
+import type { SetPlace } from './extension.ts'
+import type { Plan } from './plan.ts'
+import * as x from './registers.ts'
+import { BASES, type Chain, HOOKS, type Ruleset, TABLES, type TableName } from './rule.ts'
+
+/** What the compiler has to know of the world. */
+export interface Context {
+  /** what bears a name: null if nothing does */
+  kindOf(name: string): 'port' | 'network' | null
+  set(name: string): SetPlace | null
+}
+
+/** What is counted: a rule, or with index -1 a policy. */
+export interface Counted {
+  table: TableName
+  chain: string
+  index: number
+  text: string
+  line: number
+}
+
+/** What numbers mean: a counter's is its position, a name's its position + 1. */
+export interface Numbering {
+  counters: Counted[]
+  names: string[]
+  wildcards: string[]
+}
+
+/** Functions that run rules or hold data need memory in the worker, whose heap is small. */
+const COUNTED_MAX = 131_072
+
+/** Throws an Error if there is more than fits, and Wrong for a set that is not there. */
+export function compile(
+  ruleset: Ruleset,
+  context: Context,
+  before: Numbering | null,
+): { plan: Plan; numbering: Numbering } {
+  const { counters, initial, rules } = number(ruleset)
+  if (counters.length > COUNTED_MAX) {
+    throw new Error(
+      `${rules} rules: at most ${COUNTED_MAX} rules and policies fit; use sets for lists of addresses`,
+    )
+  }
+  const assembly = new Assembly(context)
+  const bases = new Int32Array(TABLES.length * HOOKS.length).fill(-1)
+  const policies = bases.slice()
+  const verdicts = bases.slice().fill(x.ACCEPT)
+  let first = 0
+  let policy = rules
+  for (const [name, { chains }] of inOrder(ruleset)) {
+    const functions = assembly.table(name, chains, first)
+    for (const hook of BASES[name]) {
+      const base = TABLES.indexOf(name) * HOOKS.length + HOOKS.indexOf(hook)
+      const chain = chains.get(hook)
+      bases[base] = functions.get(hook) ?? -1
+      policies[base] = policy++
+      verdicts[base] = chain?.policy === 'DROP' ? x.DROP : x.ACCEPT
+    }
+    for (const chain of chains.values()) first += chain.rules.length
+  }
+  const isEmpty = bases.every((each) => each < 0) && !verdicts.includes(x.DROP)
+  const numbering = { counters, names: assembly.names, wildcards: assembly.wildcards }
+  const plan: Plan = {
+    rules,
+    counted: counters.length,
+    bases,
+    policies,
+    verdicts,
+    ...assembly.parts(),
+    carried: carry(counters, initial, before),
+    initial,
+    names: { ports: new Int32Array(0), networks: new Int32Array(0), wild: new Uint8Array(0), count: 0 },
+    empty: isEmpty,
+  }
+  return { plan, numbering }
+}
+
+function inOrder({ tables }: Ruleset) {
+  return TABLES.flatMap((name) => {
+    const table = tables.get(name)
+    return table === undefined ? [] : [[name, table] as const]
+  })
+}
+
+/** Numbers rules in the order of tables, chains and lines, and behind them the policies in the order of hooks. */
+function number(ruleset: Ruleset) {
+  const counters: Counted[] = []
+  const values: number[] = []
+  for (const [table, { chains }] of inOrder(ruleset)) {
+    for (const { name: chain, rules } of chains.values()) {
+      rules.forEach(({ text, line, packets, bytes }, index) => {
+        counters.push({ table, chain, index, text, line })
+        values.push(packets, bytes)
+      })
+    }
+  }
+  const rules = counters.length
+  for (const [table, { chains }] of inOrder(ruleset)) {
+    for (const chain of BASES[table]) {
+      const { policy, line, packets, bytes } = chains.get(chain) ?? noChain(chain)
+      counters.push({ table, chain, index: -1, text: `-P ${chain} ${policy}`, line })
+      values.push(packets, bytes)
+    }
+  }
+  return { counters, initial: Float64Array.from(values), rules }
+}
+
+function noChain(name: string): Chain {
+  return { name, policy: 'ACCEPT', line: 0, packets: 0, bytes: 0, rules: [] }
+}
+
+/** Who goes on counting where an equal one of the numbering before left off; equal ones in their order. Who brings counts begins with those. */
+function carry(counters: Counted[], initial: Float64Array, before: Numbering | null): Int32Array {
+  const carried = new Int32Array(counters.length).fill(-1)
+  if (before === null) return carried
+  const keyOf = ({ table, chain, text }: Counted) => `${table} ${chain} ${text}`
+  const places = new Map<string, number[]>()
+  for (let n = before.counters.length - 1; n >= 0; n--) {
+    const key = keyOf(before.counters[n])
+    const there = places.get(key)
+    if (there === undefined) places.set(key, [n])
+    else there.push(n)
+  }
+  counters.forEach((each, n) => {
+    const from = places.get(keyOf(each))?.pop()
+    if (from !== undefined && initial[2 * n] === 0 && initial[2 * n + 1] === 0) carried[n] = from
+  })
+  return carried
+}
