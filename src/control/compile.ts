@@ -48,7 +48,7 @@ export function program(
     port(member, nets.get(member.spec.network)!, workers, ground),
   )
   const { memory, timeouts, redirects } = ground
-  return { networks, ports, gateway: { ...memory, timeouts, redirects, names: null } }
+  return { networks, ports, gateway: { ...memory, timeouts, redirects, names: ground.names(nets, members) } }
 }
 
 function network(

@@ -122,14 +122,17 @@ export class Crew extends EventEmitter<Events> {
 
   /** Gives every worker the same order; resolves with the sum of their results when all have carried it out. */
   async order(ask: Ask): Promise<number> {
-    const results = this.threads.map((thread, w) => {
-      const number = ++this.number
-      const done = new Promise<number>((resolve) => this.waiting.set(number, resolve))
-      thread.postMessage({ ...ask, number } as Order)
-      this.bells[w].post()
-      return done
-    })
+    const results = this.threads.map((_, worker) => this.tell(worker, ask))
     return (await Promise.all(results)).reduce((sum, result) => sum + result, 0)
+  }
+
+  /** Gives one worker an order; resolves with its result once it is carried out. */
+  tell(worker: number, ask: Ask): Promise<number> {
+    const number = ++this.number
+    const done = new Promise<number>((resolve) => this.waiting.set(number, resolve))
+    this.threads[worker].postMessage({ ...ask, number } as Order)
+    this.bells[worker].post()
+    return done
   }
 
   swap(program: Program): Promise<number> {

@@ -2,6 +2,7 @@
  * The ground that gateways stand on: their tables in the arena, the links into the host's stack, addresses outside, and
  * what is led inside. Tables are laid once, for the whole life of the switch.
  */
+import type { Names } from '../chain/plan.ts'
 import * as timeout from '../gateway/timeout.ts'
 import { type Arena, LENGTH_MAX } from '../memory/arena.ts'
 import type { GatewayProgram, RedirectProgram } from '../pipeline/program.ts'
@@ -15,8 +16,10 @@ import * as neighbour from '../table/neighbour.ts'
 import * as tally from '../table/tally.ts'
 import * as mac from '../wire/mac.ts'
 import { type Cidr, ipv4 } from './address.ts'
+import type { Net } from './compile.ts'
 import type { Configuration } from './configuration.ts'
 import type { Seat } from './link.ts'
+import type { Member } from './member.ts'
 import type { Leased } from './outlet.ts'
 import { hostAccess, openings, Reservations, redirects } from './publish.ts'
 import { Refusal } from './refusal.ts'
@@ -66,6 +69,8 @@ export class Ground {
   host: number[] = []
   /** addresses leased to a MAC of a network */
   held: (network: string, mac: string) => number[] = () => []
+  /** numbers of the names that rules mention, null without rules */
+  names: (nets: Map<string, Net>, members: Map<string, Member>) => Names | null = () => null
   /** where name servers listen, null until one does */
   private chamber: Chamber | null = null
   readonly reservations = new Reservations()
