@@ -159,6 +159,8 @@ export type Order =
   | { type: 'flush'; number: number; network: number; port: number }
   /** a compiled ruleset: prepared in pieces between bursts, then swapped in; answered once it is in force */
   | { type: 'rules'; number: number; plan: Plan }
+  /** changes of sets, as table/change.ts has them; for the gateway's worker alone */
+  | { type: 'sets'; number: number; changes: Int32Array }
   /** the addresses that a guarded port holds now, leased ones included */
   | { type: 'guard'; number: number; port: number; addresses: number[] }
   /** forgets the gateway's learned neighbours of a network, all with -1 */

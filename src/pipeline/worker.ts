@@ -10,6 +10,7 @@ import { Poll } from '../memory/poll.ts'
 import { Pool } from '../memory/pool.ts'
 import { MemoryQueue } from '../port/memory.ts'
 import { type Attached, DescriptorQueue } from '../port/queue.ts'
+import { carry } from '../table/change.ts'
 import { Crossing } from './crossing.ts'
 import { Dataplane } from './dataplane.ts'
 import * as layout from './layout.ts'
@@ -18,6 +19,7 @@ import type { Answer, Order, Start } from './program.ts'
 import { Swap } from './swap.ts'
 
 class Worker implements Desk {
+  private readonly arena: Arena
   private readonly port: MessagePort
   private readonly poll: Poll
   private readonly swap: Swap
@@ -33,6 +35,7 @@ class Worker implements Desk {
     const rings = layout.rings(arena, worker, start.workers, framesPerWorker)
     const crossing = new Crossing(arena, pool, framesPerWorker, rings, bells)
     const dataplane = new Dataplane(arena, pool, counters, crossing, places, worker)
+    this.arena = arena
     this.port = port
     this.poll = new Poll(arena, places.pollAt)
     this.poll.add(bells[worker].fd, DOORBELL)
@@ -66,6 +69,7 @@ class Worker implements Desk {
     if (order.type === 'flush') return swap.flush(order.network, order.port)
     if (order.type === 'neighbours') return swap.unlearn(order.network)
     if (order.type === 'flows') return swap.forget(order)
+    if (order.type === 'sets') return carry(this.arena, order.changes, this.poll.now)
     if (order.type === 'guard') swap.guard(order.port, order.addresses)
     return 0
   }
