@@ -1,11 +1,14 @@
 /** The assembly of a plan's functions: each chain's rules in pieces that V8 optimises well, long chains as trees of pieces. */
-import { type Asked, jump, PROLOGUE, RETURNED, ruleCode, verdict } from './code.ts'
+import { jump, PROLOGUE, RETURNED, ruleCode, verdict } from './code.ts'
 import type { Context } from './compile.ts'
-import { type Action, type Emit, type MatcherSpec, SLOW, STATIC, Wrong } from './extension.ts'
+import { type Action, type Condition, type Emit, type MatcherSpec, SLOW, STATIC, Wrong } from './extension.ts'
+import { runsOf } from './group.ts'
+import type { Key } from './key.ts'
 import { matchKind, targetKind } from './kinds.ts'
 import type { LookupPlan } from './plan.ts'
 import * as x from './registers.ts'
 import type { Chain, Rule, TableName } from './rule.ts'
+import { lookupPlan, runSource } from './run.ts'
 
 /** Rules, or calls of pieces, in one function: V8 gives up on huge ones. */
 const PIECE = 24
@@ -65,14 +68,43 @@ export class Assembly {
     table: TableName,
     functions: ReadonlyMap<string, number>,
   ): void {
-    const texts = rules.map((rule, index) => this.rule(rule, first + index, table, functions))
+    const parts = rules.map((rule, index) => {
+      const emit = this.emit(first + index, table)
+      return { conditions: this.conditions(rule, emit), action: this.action(rule, emit, functions) }
+    })
+    const texts: string[] = []
+    let done = 0
+    const plain = (end: number) => {
+      for (; done < end; done++) {
+        const { conditions, action } = parts[done]
+        texts.push(ruleCode(conditions, String(first + done), action))
+      }
+    }
+    for (const { first: from, keys } of runsOf(parts.map(({ conditions }) => conditions))) {
+      plain(from)
+      done += keys.length
+      const run = this.run(
+        keys,
+        parts.slice(from, done).map(({ action }) => action),
+        first + from,
+      )
+      texts.push(`{const r=C[${run}]();if(r!==${x.CONTINUE})return r}`)
+    }
+    plain(rules.length)
     this.gather(place, texts)
+  }
+
+  /** The function of a run. */
+  private run(keys: readonly Key[], actions: readonly Action[], first: number): number {
+    const lookup = this.lookups.push(lookupPlan(keys)) - 1
+    const table = (values: Int32Array) => this.tables.push(values) - 1
+    return this.sources.push(runSource(keys, actions, first, lookup, table)) - 1
   }
 
   /** Makes `place` a function of these statements one after the other, or of calls of functions that have them. */
   private gather(place: number, texts: string[]): void {
     if (texts.length <= PIECE) {
-      this.sources[place] = `${PROLOGUE}${texts.join('')}return ${x.CONTINUE}`
+      this.sources[place] = `function(){${PROLOGUE}${texts.join('')}return ${x.CONTINUE}}`
       return
     }
     const calls: string[] = []
@@ -82,16 +114,10 @@ export class Assembly {
       this.gather(piece, texts.slice(at, at + share))
       calls.push(`if((r=C[${piece}]())!==${x.CONTINUE})return r;`)
     }
-    this.sources[place] = `let r;${calls.join('')}return ${x.CONTINUE}`
+    this.sources[place] = `function(){let r;${calls.join('')}return ${x.CONTINUE}}`
   }
 
-  private rule(rule: Rule, number: number, table: TableName, functions: ReadonlyMap<string, number>): string {
-    const emit = this.emit(number, table)
-    const asked = this.asked(rule, emit)
-    return ruleCode(asked, String(number), this.action(rule, emit, functions))
-  }
-
-  private asked(rule: Rule, emit: Emit): Asked[] {
+  private conditions(rule: Rule, emit: Emit): Condition[] {
     return rule.matches.map(({ name, data }) => {
       const kind = matchKind(name)
       if (kind === undefined) throw new Error(`line ${rule.line}: no match is called ${name}`)

@@ -8,6 +8,7 @@ import type { MatcherSpec } from './extension.ts'
 import type { Footing, Matcher } from './matcher.ts'
 import { makeMatcher } from './matchers.ts'
 import type { Names, Plan } from './plan.ts'
+import { Probe } from './probe.ts'
 import * as r from './registers.ts'
 import { type Chain, Runner, type Traced } from './runner.ts'
 
@@ -25,6 +26,7 @@ interface Scope {
   M: Matcher[]
   T: Int32Array[]
   C: Chain[]
+  G: Probe[]
   N: { wild: Uint8Array; count: number }
   count: () => boolean
 }
@@ -89,6 +91,7 @@ export class Engine extends Runner {
       M: [],
       T: plan.tables,
       C: [],
+      G: [],
       N: { wild: NOBODY.wild, count: 0 },
       count: () => this.full(),
     }
@@ -103,7 +106,9 @@ export class Engine extends Runner {
     const end = performance.now() + budgetMs
     do {
       if (next.scope.M.length < next.plan.matchers.length) this.equip(next)
-      else if (next.at < next.plan.sources.length) build(next)
+      else if (next.scope.G.length < next.plan.lookups.length) {
+        next.scope.G.push(new Probe(next.plan.lookups[next.scope.G.length], this.x))
+      } else if (next.at < next.plan.sources.length) build(next)
       else {
         this.swap(next)
         return true
@@ -164,8 +169,8 @@ function build(made: Made): void {
   const { plan, scope } = made
   let text = ''
   while (made.at < plan.sources.length && text.length < SOURCE) {
-    text += `C[${made.at}]=(function(){${plan.sources[made.at]}});`
+    text += `C[${made.at}]=(${plan.sources[made.at]});`
     made.at++
   }
-  new Function('scope', `const{x,v,w,L,M,T,C,N,count}=scope;${text}`)(scope)
+  new Function('scope', `const{x,v,w,L,M,T,C,G,N,count}=scope;${text}`)(scope)
 }

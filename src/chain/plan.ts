@@ -13,11 +13,18 @@ export interface Names {
   count: number
 }
 
-/** One run of rules that becomes lookups: see lookup.ts for the layout of both arrays. */
+/** One run of rules that becomes lookups: see probe.ts. Masks and keys have a value for each of `words`, numbers of registers. */
 export interface LookupPlan {
+  words: Int32Array
   masks: Int32Array
-  entries: Int32Array
+  /** of each key: its mask's number, its first rule, its values */
+  keys: Int32Array
+  /** by rule: the next one of equal key, or the number of rules */
+  following: Int32Array
+  /** 1 + a key's number, 0 where there is none; a power of two, at most half full */
   index: Int32Array
+  /** which hashes there may be: a power of two */
+  bits: Int32Array
 }
 
 export interface Plan {
@@ -29,7 +36,7 @@ export interface Plan {
   /** likewise: counter of the policy, -1 if the table is not there, and its verdict */
   policies: Int32Array
   verdicts: Int32Array
-  /** bodies of functions, each a few rules, over the names of Scope in engine.ts: `x` the registers, `C` functions by number, … */
+  /** functions, each of a few rules or of a run of them, over the names of Scope in engine.ts: `x` the registers, `C` functions by number, … */
   sources: string[]
   lookups: LookupPlan[]
   tables: Int32Array[]
