@@ -15,8 +15,22 @@ import { tos } from './match/tos.ts'
 import { ttl } from './match/ttl.ts'
 import { udp } from './match/udp.ts'
 import { accept } from './target/accept.ts'
+import { connmark } from './target/connmark.ts'
+import { ct } from './target/ct.ts'
+import { dnat } from './target/dnat.ts'
 import { drop } from './target/drop.ts'
+import { dscp as dscpTarget } from './target/dscp.ts'
+import { mark as markTarget } from './target/mark.ts'
+import { masquerade } from './target/masquerade.ts'
+import { netmap } from './target/netmap.ts'
+import { notrack } from './target/notrack.ts'
+import { redirect } from './target/redirect.ts'
 import { back } from './target/return.ts'
+import { set as setTarget } from './target/set.ts'
+import { snat } from './target/snat.ts'
+import { tcpmss as tcpmssTarget } from './target/tcpmss.ts'
+import { tos as tosTarget } from './target/tos.ts'
+import { ttl as ttlTarget } from './target/ttl.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: what a kind makes of options is known to nobody but the kind
 type AnyMatch = MatchKind<any>
@@ -40,7 +54,25 @@ const matches: AnyMatch[] = [
   ttl,
 ]
 
-const targets: AnyTarget[] = [accept, back, drop]
+const targets: AnyTarget[] = [
+  accept,
+  back,
+  drop,
+  connmark,
+  ct,
+  dnat,
+  dscpTarget,
+  markTarget,
+  masquerade,
+  netmap,
+  notrack,
+  redirect,
+  setTarget,
+  snat,
+  tcpmssTarget,
+  tosTarget,
+  ttlTarget,
+]
 
 const matchByName = new Map(matches.map((kind) => [kind.name, kind]))
 const targetByName = new Map(targets.map((kind) => [kind.name, kind]))

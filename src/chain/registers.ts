@@ -74,6 +74,8 @@ export const TRACED = 34
 export const RULE = 35
 /** 1 if the verdict is that of a rule, 0 if a chain's policy gave it */
 export const EXPLICIT = 36
+/** 1 once a rule of the raw table decided on NOTRACK or ZONE: the first one does, 0 at first */
+export const SPOKEN = 37
 /** the smaller of the MTUs of the ways to the destination and back to the source, at and behind the routing decision; 0: not known */
 export const MTU = 38
 /** with NAT_SHIFT: the port that NAT_FIRST stands for; others keep their distance to it */
@@ -81,6 +83,8 @@ export const NAT_BASE = 39
 /** for what is told of the packet: 1 + index of the port that it came by and leaves by, the gateway's own where no other is known; 0: none */
 export const IN_INDEX = 40
 export const OUT_INDEX = 41
+/** 1 if a match says that the packet is to be dropped at once: the kernel's hotdrop, where a table is full or a header is cut off */
+export const HOTDROP = 42
 export const COUNT = 48
 
 /** Bits of STATE, as a match asks for them. */

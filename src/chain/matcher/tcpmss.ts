@@ -1,7 +1,7 @@
 // Hot: -m tcpmss, asked of packets with options.
 import type { MatcherSpec } from '../extension.ts'
 import type { Footing, Matcher } from '../matcher.ts'
-import { END, TRANSPORT } from '../registers.ts'
+import { END, HOTDROP, TRANSPORT } from '../registers.ts'
 
 const HEADER = 20
 /** Options of RFC 9293: end and nothing are a byte, the segment size is kind, length 4, two bytes. */
@@ -47,7 +47,10 @@ export class TcpmssMatcher implements Matcher {
 
   ask(x: Int32Array): boolean {
     const size = segmentSize(this.view, x)
-    if (size === BROKEN) return false
+    if (size === BROKEN) {
+      x[HOTDROP] = 1
+      return false
+    }
     return (size >= this.least && size <= this.most) !== this.not
   }
 }
