@@ -1,35 +1,48 @@
 /** All matches and targets there are. */
 import type { MatchKind, TargetKind } from './extension.ts'
 import { addrtype } from './match/addrtype.ts'
+import { comment } from './match/comment.ts'
+import { connmark } from './match/connmark.ts'
+import { conntrack } from './match/conntrack.ts'
 import { dscp } from './match/dscp.ts'
 import { ecn } from './match/ecn.ts'
+import { icmp } from './match/icmp.ts'
 import { ip } from './match/ip.ts'
+import { iprange } from './match/iprange.ts'
 import { length } from './match/length.ts'
+import { mac } from './match/mac.ts'
+import { mark } from './match/mark.ts'
+import { multiport } from './match/multiport.ts'
 import { physdev } from './match/physdev.ts'
 import { pkttype } from './match/pkttype.ts'
 import { rpfilter } from './match/rpfilter.ts'
 import { set } from './match/set.ts'
+import { state } from './match/state.ts'
 import { tcp } from './match/tcp.ts'
 import { tcpmss } from './match/tcpmss.ts'
 import { tos } from './match/tos.ts'
 import { ttl } from './match/ttl.ts'
 import { udp } from './match/udp.ts'
 import { accept } from './target/accept.ts'
-import { connmark } from './target/connmark.ts'
+import { connmark as connmarkTarget } from './target/connmark.ts'
 import { ct } from './target/ct.ts'
 import { dnat } from './target/dnat.ts'
 import { drop } from './target/drop.ts'
 import { dscp as dscpTarget } from './target/dscp.ts'
+import { log } from './target/log.ts'
 import { mark as markTarget } from './target/mark.ts'
 import { masquerade } from './target/masquerade.ts'
 import { netmap } from './target/netmap.ts'
+import { nflog } from './target/nflog.ts'
 import { notrack } from './target/notrack.ts'
 import { redirect } from './target/redirect.ts'
+import { reject } from './target/reject.ts'
 import { back } from './target/return.ts'
 import { set as setTarget } from './target/set.ts'
 import { snat } from './target/snat.ts'
 import { tcpmss as tcpmssTarget } from './target/tcpmss.ts'
 import { tos as tosTarget } from './target/tos.ts'
+import { trace } from './target/trace.ts'
 import { ttl as ttlTarget } from './target/ttl.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: what a kind makes of options is known to nobody but the kind
@@ -39,6 +52,15 @@ type AnyTarget = TargetKind<any>
 
 const matches: AnyMatch[] = [
   ip,
+  comment,
+  connmark,
+  conntrack,
+  icmp,
+  iprange,
+  mac,
+  mark,
+  multiport,
+  state,
   tcp,
   udp,
   addrtype,
@@ -58,7 +80,11 @@ const targets: AnyTarget[] = [
   accept,
   back,
   drop,
-  connmark,
+  log,
+  nflog,
+  reject,
+  trace,
+  connmarkTarget,
   ct,
   dnat,
   dscpTarget,
