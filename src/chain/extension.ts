@@ -42,6 +42,8 @@ export interface Condition {
   nature: Nature
   /** where the condition, or a part of it, is equality under masks: the same as key parts, all of which must hold */
   key?: KeyPart[]
+  /** where it does not hold it may have set x[HOTDROP]: the packet is dropped then, whatever stands behind */
+  drops?: boolean
   /** with key: what the condition asks besides, an expression; absent where the key parts say all */
   rest?: string
 }

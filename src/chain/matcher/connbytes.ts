@@ -1,0 +1,80 @@
+// Hot: connbytes, what a flow has carried.
+/**
+ * The kernel counts a packet before it asks the rules, here it is counted when it leaves: so the packet at hand is added to what the flow
+ * has. An ICMP error belongs to the flow that it tells of and is not counted there.
+ */
+import { BYTES, type FlowTable, PACKETS, STATUS, WORDS } from '../../table/flow.ts'
+import type { MatcherSpec } from '../extension.ts'
+import type { Footing, Matcher } from '../matcher.ts'
+import {
+  DIRECTION,
+  FLOW,
+  LENGTH,
+  PROTOCOL,
+  STATE,
+  STATE_INVALID,
+  STATE_UNTRACKED,
+  TABLE,
+} from '../registers.ts'
+import { RAW } from '../rule.ts'
+
+export const ORIGINAL = 0
+export const REPLY = 1
+export const BOTH = 2
+
+export const COUNT_PACKETS = 0
+export const COUNT_BYTES = 1
+export const COUNT_AVERAGE = 2
+
+export interface ConnbytesSpec extends MatcherSpec {
+  type: 'connbytes'
+  what: number
+  direction: number
+  /** both included; a `from` above `to`: what is not between them */
+  from: number
+  to: number
+}
+
+export class Connbytes implements Matcher {
+  private readonly flows: FlowTable
+  private readonly spec: ConnbytesSpec
+
+  constructor(footing: Footing, spec: ConnbytesSpec) {
+    this.flows = footing.flows
+    this.spec = spec
+  }
+
+  ask(x: Int32Array): boolean {
+    const { from, to } = this.spec
+    if (x[TABLE] === RAW || (x[STATE] & (STATE_INVALID | STATE_UNTRACKED)) !== 0) return false
+    const value = this.value(x)
+    return to >= from ? value >= from && value <= to : value < to || value > from
+  }
+
+  /** What is compared: packets, bytes, or bytes a packet. */
+  value(x: Int32Array): number {
+    const { what, direction } = this.spec
+    if (what === COUNT_PACKETS) return this.sum(x, direction, false)
+    const bytes = this.sum(x, direction, true)
+    if (what === COUNT_BYTES) return bytes
+    const packets = this.sum(x, direction, false)
+    return packets === 0 ? 0 : Math.floor(bytes / packets)
+  }
+
+  private sum(x: Int32Array, direction: number, bytes: boolean): number {
+    if (direction !== BOTH) return this.of(x, direction, bytes)
+    return this.of(x, ORIGINAL, bytes) + this.of(x, REPLY, bytes)
+  }
+
+  private of(x: Int32Array, direction: number, bytes: boolean): number {
+    const { words, f64 } = this.flows
+    const flow = x[FLOW]
+    const own = flow === 0 || (words[flow * WORDS + STATUS] & 0xff) === x[PROTOCOL]
+    const more = own && x[DIRECTION] === direction ? (bytes ? x[LENGTH] : 1) : 0
+    if (flow === 0) return more
+    const counted = bytes
+      ? f64[flow * (WORDS / 2) + BYTES + direction]
+      : words[flow * WORDS + PACKETS + direction] >>> 0
+    return counted + more
+  }
+}
