@@ -10,7 +10,8 @@ export type Command = { place: Place; exist: boolean } & (
   | { verb: 'create'; made: Creation }
   | { verb: 'add' | 'del'; name: string; element: Element }
   | { verb: 'flush' | 'destroy'; name: string }
-  | { verb: 'swap' | 'rename'; name: string; other: string }
+  | { verb: 'swap'; name: string; other: string }
+  | { verb: 'rename'; name: string; other: string }
 )
 
 /** Where a command stands, and the word that its refusal names. */
@@ -107,7 +108,9 @@ class Reader {
     }
     const other = this.within(words, 2, form, ([text = '']) => checkName(text))
     this.exchange(verb, made, words[2])
-    return [{ verb, name, other, place, exist }]
+    return [
+      verb === 'swap' ? { verb, name, other, place, exist } : { verb: 'rename', name, other, place, exist },
+    ]
   }
 
   private create(words: Word[], form: string, exist: boolean): Creation {

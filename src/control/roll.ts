@@ -1,0 +1,59 @@
+/** What sets hold, for listings and as text. */
+import { printEntry } from '../chain/element.ts'
+import type { Contents } from '../chain/sets.ts'
+import type { Arena } from '../memory/arena.ts'
+import * as roster from '../table/roster.ts'
+import { type Held, isLate } from './body.ts'
+import { monotonicMs } from './listing.ts'
+
+export interface SetRow {
+  name: string
+  type: string
+  maxelem: number
+  /** seconds after which entries go, 0 never, null where they cannot */
+  timeout: number | null
+  netmask: number | null
+  range: string | null
+  /** entries of rules that found no room */
+  refused: number
+  entries: { element: string; timeout: number | null; nomatch: boolean }[]
+}
+
+/** Less than a second left is one: 0 stands for good. */
+function seconds(leftMs: number): number {
+  return leftMs <= 0 ? 0 : Math.max(1, Math.floor(leftMs / 1000))
+}
+
+export function contents(arena: Arena, { made, at, members }: Held): Contents {
+  const now = monotonicMs()
+  const isTimed = made.timeout !== null
+  return {
+    made,
+    entries: roster.entries(arena, at, now).map(({ address, key, nomatch, timeoutMs }) => ({
+      ...{ address, key, nomatch, timeout: isTimed ? seconds(timeoutMs) : null },
+    })),
+    members: members
+      .filter(({ deadline }) => !isLate(deadline, now))
+      .map(({ name, deadline }) => ({
+        name,
+        timeout: isTimed ? (deadline === 0 ? 0 : seconds((deadline - now) | 0)) : null,
+      })),
+  }
+}
+
+export function row(arena: Arena, held: Held, refused: number): SetRow {
+  const { name, type, maxelem, timeout, netmask, first, last } = held.made
+  const { entries, members } = contents(arena, held)
+  const shown = [...entries].map((entry) => ({
+    ...{ element: printEntry(held.made, entry), timeout: entry.timeout, nomatch: entry.nomatch },
+  }))
+  const listed = [...members].map((member) => ({
+    ...{ element: member.name, timeout: member.timeout, nomatch: false },
+  }))
+  return {
+    ...{ name, type, maxelem, timeout, refused },
+    netmask: type.startsWith('hash:') && netmask < 32 ? netmask : null,
+    range: type === 'bitmap:port' ? `${first}-${last}` : null,
+    entries: [...shown, ...listed],
+  }
+}
