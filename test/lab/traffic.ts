@@ -143,7 +143,7 @@ export class Traffic {
     const { random } = this
     const next = (sequence + length + ((flags & SYN) !== 0 ? 1 : 0) + (flags & FIN)) >>> 0
     const own = (flags & ACK) === 0 ? random.word() : acknowledged
-    const say = (say: number, payload?: Uint8Array, options: number[] = []) =>
+    const say = (say: number, payload: Uint8Array = new Uint8Array(0), options: number[] = []) =>
       this.write.tcp({ ...ends, flags: say, sequence: own, acknowledged: next, payload, options })
     if ((flags & (SYN | ACK)) === SYN) {
       if (random.once(6)) return say(RST | ACK)
