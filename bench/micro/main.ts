@@ -5,6 +5,7 @@ import { Bench } from 'tinybench'
 import { root } from '../compare/root.ts'
 import { stages, whole } from './bridge.ts'
 import type { Case } from './case.ts'
+import { chains } from './chain.ts'
 import { duplex } from './duplex.ts'
 import { tables } from './flow.ts'
 import { fresh } from './fresh.ts'
@@ -48,6 +49,7 @@ const figures = await measure([
   ...translated(),
   ...fresh(),
   ...speech(),
+  ...chains(),
 ])
 process.stdout.write('| in memory, one core | ns a frame, median | least |\n|---|--:|--:|\n')
 for (const { name, median, least } of figures) {
