@@ -99,10 +99,18 @@ export class Conntrack {
     } else this.refresh(flow, protocol, now)
     const f = flow * WORDS
     const { words } = this.flows
-    if (direction === 1) words[f + STATUS] |= SEEN_REPLY
+    if (direction === 1) this.answered(flow)
     packet.flow = id
     packet.state = (words[f + STATUS] & SEEN_REPLY) !== 0 ? ESTABLISHED : NEW
     return -1
+  }
+
+  /** A flow is answered: from now on rules may say otherwise of its packets. */
+  private answered(flow: number): void {
+    const { words, trails } = this.flows
+    if ((words[flow * WORDS + STATUS] & SEEN_REPLY) !== 0) return
+    words[flow * WORDS + STATUS] |= SEEN_REPLY
+    trails[flow] = 0
   }
 
   /** Makes the flow of a packet that `look` found NEW without one: its number, or -1 - the reason why there is none. */
@@ -110,7 +118,7 @@ export class Conntrack {
     const { flows } = this
     const { words } = flows
     const { protocol, source, destination, ports, replySource, replyDestination, replyPorts } = packet
-    const kind = protocol | (packet.ingress.zone << 8)
+    const kind = protocol | (packet.zone << 8)
     const deadline = (now + this.timeouts[this.first(protocol)]) | 0
     const flow = flows.create(
       source,
@@ -170,7 +178,7 @@ export class Conntrack {
   /** flow << 1 | direction of a key whose flow has not expired, or -1. */
   private find(packet: Packet, source: number, destination: number, ports: number, now: number): number {
     const { flows } = this
-    const id = flows.find(source, destination, ports, packet.protocol | (packet.ingress.zone << 8))
+    const id = flows.find(source, destination, ports, packet.protocol | (packet.zone << 8))
     if (id < 0 || ((flows.words[(id >> 1) * WORDS + DEADLINE] - now) | 0) > 0) return id
     flows.remove(id >> 1)
     return -1
@@ -179,7 +187,7 @@ export class Conntrack {
   /** True if the packet did not come in where its flow's packets of this direction do: it is forged, and changes nothing. */
   private isAstray(packet: Packet, id: number): boolean {
     const ports = this.flows.words[(id >> 1) * WORDS + NETWORKS]
-    return ((id & 1) === 0 ? ports >>> 16 : ports & 0xffff) !== packet.ingress.port.index
+    return ((id & 1) === 0 ? ports >>> 16 : ports & 0xffff) !== packet.entry
   }
 
   /** A packet without a flow: it may begin one, or it is INVALID. */
@@ -268,7 +276,7 @@ export class Conntrack {
     if ((ipv4.fragment(view, inner) & 0x1fff) !== 0) return reason.CONNTRACK_INVALID
     const protocol = ipv4.protocol(view, inner)
     const ports = inversePorts(protocol, portsOf(view, inner + length, end, protocol))
-    const kind = protocol | (packet.ingress.zone << 8)
+    const kind = protocol | (packet.zone << 8)
     const id = flows.find(ipv4.destination(view, inner), ipv4.source(view, inner), ports, kind)
     if (id < 0) return reason.CONNTRACK_INVALID
     if (this.isAstray(packet, id)) return reason.MARTIAN

@@ -2,9 +2,10 @@
 import { type Burst, DROPPED } from '../pipeline/burst.ts'
 import { packetLength } from '../pipeline/offload.ts'
 import * as reason from '../pipeline/reason.ts'
-import { FAST, NEIGHBOURS, NETWORKS, REPLY, SOURCE, STATUS, WORDS } from '../table/flow.ts'
+import { FAST, NEIGHBOURS, NETWORKS, PORTS, REPLY, SOURCE, STATUS, WORDS } from '../table/flow.ts'
 import * as ethernet from '../wire/ethernet.ts'
 import * as ipv4 from '../wire/ipv4.ts'
+import { AGAIN } from './hold.ts'
 import type { Link } from './link.ts'
 import * as mss from './mss.ts'
 import { RELATED, TAKEN } from './packet.ts'
@@ -14,6 +15,12 @@ import { hop } from './route.ts'
 export class Departure {
   /** MTU of the way that was too narrow for the last packet, for the error about it */
   narrow = 0
+  /** what `look` found of the last next hop: its MTU, its port (-1: unknown), its neighbour entry, and whether that can be used */
+  mtu = 0
+  out = -1
+  private neighbour = 0
+  private isReady = false
+  private next = 0
   private readonly parts: Parts
   private readonly view: DataView
   private readonly words: Int32Array
@@ -26,43 +33,80 @@ export class Departure {
 
   /** A packet of flow `id` (flow << 1 | direction): checked once more, rewritten, and sent to its next hop. */
   run(burst: Burst, i: number, id: number, now: number): number {
-    const { packet, links, nat, conntrack, neighbours, hold, passage, ports } = this.parts
-    const flow = (id >> 1) * WORDS
-    const networks = this.words[flow + NETWORKS]
-    const isReply = (id & 1) !== 0
-    const egress = links.at[isReply ? networks >>> 16 : networks & 0xffff]
-    const expected = isReply ? networks & 0xffff : networks >>> 16
+    const { packet, conntrack } = this.parts
+    const egress = this.egress(id)
     if (egress === null) return reason.NO_ROUTE
-    if (packet.ingress.port.index !== expected) return reason.MARTIAN
-    const next = hop(egress, this.words[flow + (isReply ? 0 : REPLY) + SOURCE])
-    const n = neighbours.find(egress.network.index, next)
-    const isReady = n !== 0 && neighbours.usable(n, now)
-    const out = isReady ? passage.portOf(n, egress, now) : -1
-    const mtu = out < 0 ? egress.mtu : Math.min(egress.mtu, ports[out].mtu)
-    const wide = this.fits(mtu)
+    this.look(egress, this.destination(id), now)
+    const wide = this.fits(this.mtu)
     if (wide >= 0) return wide
-    if (packet.state === RELATED) nat.applyError(packet, id >> 1, id & 1)
-    else {
-      if (packet.protocol === ipv4.PROTOCOL_TCP) {
-        const least = Math.min(packet.ingress.mtu, mtu)
-        mss.clamp(this.view, packet.transport, packet.end, least, packet.work)
-      }
-      nat.apply(packet, id >> 1, id & 1)
-    }
+    this.translate(id)
     conntrack.account(id, packet.end - packet.network)
     this.age(packet.network)
-    const piece = this.piece(mtu)
-    if (!isReady) {
-      const kept = hold.keep(egress, next, packet, piece, now)
+    return this.leave(burst, i, egress, id, now)
+  }
+
+  /** The link by which packets of flow << 1 | direction leave, null if there is none. */
+  egress(id: number): Link | null {
+    const networks = this.words[(id >> 1) * WORDS + NETWORKS]
+    return this.parts.links.at[(id & 1) === 0 ? networks & 0xffff : networks >>> 16]
+  }
+
+  /** The address that they go to. */
+  destination(id: number): number {
+    return this.words[(id >> 1) * WORDS + ((id & 1) === 0 ? REPLY : 0) + SOURCE]
+  }
+
+  /** Looks up the next hop of a packet to `destination` on `egress`. */
+  look(egress: Link, destination: number, now: number): void {
+    const { neighbours, passage, ports } = this.parts
+    this.next = hop(egress, destination)
+    this.neighbour = neighbours.find(egress.network.index, this.next)
+    this.isReady = this.neighbour !== 0 && neighbours.usable(this.neighbour, now)
+    this.out = this.isReady ? passage.portOf(this.neighbour, egress, now) : -1
+    this.mtu = this.out < 0 ? egress.mtu : Math.min(egress.mtu, ports[this.out].mtu)
+  }
+
+  /** The ports word of its answers: the port that they go to is the upper half. */
+  ports(id: number): number {
+    return this.words[(id >> 1) * WORDS + ((id & 1) === 0 ? REPLY : 0) + PORTS]
+  }
+
+  /** Keeps the packet at position `i` as it is until the next hop that `look` sought on `egress` is known; then it begins anew. */
+  wait(burst: Burst, i: number, egress: Link, now: number): number {
+    const kept = this.parts.hold.keep(egress, this.next, this.parts.packet, AGAIN, now)
+    if (kept === TAKEN) burst.detach(i)
+    return kept
+  }
+
+  /** Gives the packet the addresses that its flow has for it. */
+  translate(id: number): void {
+    const { packet, nat } = this.parts
+    if (packet.state === RELATED) {
+      nat.applyError(packet, id >> 1, id & 1)
+      return
+    }
+    if (packet.protocol === ipv4.PROTOCOL_TCP) {
+      const least = Math.min(packet.ingress.mtu, this.mtu)
+      mss.clamp(this.view, packet.transport, packet.end, least, packet.work)
+    }
+    nat.apply(packet, id >> 1, id & 1)
+  }
+
+  /** Sends a packet that is ready but for its Ethernet header to the next hop that `look` found; `id` is -1 if it has no flow. */
+  leave(burst: Burst, i: number, egress: Link, id: number, now: number): number {
+    const { packet, hold } = this.parts
+    const piece = this.piece(this.mtu)
+    if (!this.isReady) {
+      const kept = hold.keep(egress, this.next, packet, piece, now)
       if (kept === TAKEN) burst.detach(i)
       return kept
     }
-    if (piece === 0 && packet.state !== RELATED) this.remember(flow, isReply, n)
-    return this.send(burst, i, egress, n, out, piece)
+    if (id >= 0 && piece === 0 && packet.state !== RELATED) this.remember(id, this.neighbour)
+    return this.send(burst, i, egress, this.neighbour, this.out, piece)
   }
 
   /** One hop less, and the header's checksum with it (RFC 1624). */
-  private age(at: number): void {
+  age(at: number): void {
     const { view } = this
     ipv4.setTtl(view, at, ipv4.ttl(view, at) - 1)
     const sum = view.getUint16(at + 10) + 0x100
@@ -77,8 +121,10 @@ export class Departure {
   }
 
   /** From now on the straight loop knows the way of the flow's packets. */
-  private remember(flow: number, isReply: boolean, n: number): void {
+  private remember(id: number, n: number): void {
     const { words } = this
+    const flow = (id >> 1) * WORDS
+    const isReply = (id & 1) !== 0
     if ((words[flow + STATUS] & FAST) === 0) return
     const ways = words[flow + NEIGHBOURS]
     words[flow + NEIGHBOURS] = isReply ? (ways & 0xffff) | (n << 16) : (ways & ~0xffff) | n

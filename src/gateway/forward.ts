@@ -31,9 +31,12 @@ import {
   WORDS,
 } from '../table/flow.ts'
 import type { Link } from './link.ts'
+import { hop, optional } from './mend.ts'
 import type { Passage } from './passage.ts'
+import { fold } from './rewrite.ts'
 import type { Tcp } from './tcp.ts'
 import { UDP as UDP_ONCE, UDP_STREAM } from './timeout.ts'
+import { ODD, PASS, type Trails } from './trail.ts'
 
 /** In the words of a header: 0x45 and anything, the fragment bits but for DF, the type IPv4. */
 const VERSION = 0x45
@@ -56,9 +59,6 @@ const NEEDS_CSUM = 0x0100
 const GSO = 0xff
 /** how far before a frame its vnet header says where the open checksum begins */
 const CSUM_START = 4
-/** What one hop takes from the half-word of TTL and protocol, as it lies, as a difference: -1. */
-const HOP = 0xfffe
-
 export class Forward {
   /** positions that the slow path looks at */
   readonly odd = new Int32Array(BURST)
@@ -70,12 +70,21 @@ export class Forward {
   private readonly tcp: Tcp
   private readonly passage: Passage
   private readonly timeouts: Int32Array
+  private readonly trails: Trails
   /** candidates: position, hash, and flow << 1 | direction as the index has it */
   private readonly at = new Int32Array(BURST)
   private readonly hashes = new Int32Array(BURST)
   private readonly ids = new Int32Array(BURST)
 
-  constructor(arena: Arena, flows: FlowTable, tcp: Tcp, passage: Passage, timeouts: Int32Array) {
+  constructor(
+    arena: Arena,
+    flows: FlowTable,
+    tcp: Tcp,
+    passage: Passage,
+    timeouts: Int32Array,
+    trails: Trails,
+  ) {
+    this.trails = trails
     this.view = arena.view
     this.i32 = arena.i32
     this.u16 = new Uint16Array(arena.buffer)
@@ -155,13 +164,14 @@ export class Forward {
 
   /** Rewrites what is ordinary: the flow lives and is fast, came in where it should, and its next hop is known. */
   private rewrite(burst: Burst, count: number, local: number, now: number): void {
-    const { odd, hashes, ids, at: positions, view, i32, u16, passage } = this
+    const { odd, hashes, ids, at: positions, view, i32, passage, trails } = this
     const { words, f64 } = this.flows
     const { way } = passage
     const { at, work, verdict } = burst
     const lengths = (burst.block + LENGTHS) | 0
     const once = (now + this.timeouts[UDP_ONCE]) | 0
     const stream = (now + this.timeouts[UDP_STREAM]) | 0
+    const isRuled = trails.active
     let odds = this.odds
     for (let j = 0; j < count; j++) {
       const i = positions[j]
@@ -186,16 +196,13 @@ export class Forward {
       const other = flow + REPLY - direction * REPLY
       const destination = words[other + SOURCE]
       const status = words[flow + STATUS]
-      const isThere = destination === way.address || ((destination ^ way.own) & way.beyond) !== 0
-      const isFast = (status & way.fast) === way.fast
-      const isSeen = direction === 0 || (status & SEEN_REPLY) !== 0
-      if (
-        !isThere ||
-        !isFast ||
-        !isSeen ||
-        way.ingress !== local ||
-        ((words[flow + DEADLINE] - now) | 0) <= 0
-      ) {
+      const isOrdinary =
+        (destination === way.address || ((destination ^ way.own) & way.beyond) !== 0) &&
+        (status & way.fast) === way.fast &&
+        (direction === 0 || (status & SEEN_REPLY) !== 0) &&
+        way.ingress === local &&
+        ((words[flow + DEADLINE] - now) | 0) > 0
+      if (!isOrdinary) {
         odd[odds++] = i
         continue
       }
@@ -203,9 +210,16 @@ export class Forward {
         if (!this.carry(burst, i, id, now)) odd[odds++] = i
         continue
       }
+      const total = view.getUint16((start + 16) | 0)
+      const ruled = isRuled ? trails.ask(burst, i, id, now) : PASS
+      if (ruled === ODD) {
+        odd[odds++] = i
+        continue
+      }
       words[flow + DEADLINE] = (status & ASSURED) === 0 ? once : stream
       words[flow + PACKETS + direction]++
-      f64[(flow >> 1) + BYTES + direction] += view.getUint16((start + 16) | 0)
+      f64[(flow >> 1) + BYTES + direction] += total
+      if (isRuled && !trails.count(burst, i, id, total, ruled)) continue
       const deltas = direction === 0 ? words[flow + DELTAS] : ~words[flow + DELTAS]
       i32[head + 2] = hop(i32[head + 2], deltas >>> 16)
       view.setInt32((start + 26) | 0, words[other + DESTINATION])
@@ -214,18 +228,25 @@ export class Forward {
       view.setInt32((start + 34) | 0, (ports << 16) | (ports >>> 16))
       const tail = i32[head + 6]
       if (tail >>> 16 !== 0) i32[head + 6] = (tail & 0xffff) | (optional(tail >>> 16, deltas & 0xffff) << 16)
-      u16[start >> 1] = way.mac0
-      i32[head - 3] = way.mac1
-      i32[head - 2] = way.mac2
-      i32[head - 1] = way.mac3
+      this.face(start, head)
       verdict[i] = way.port
     }
     this.odds = odds
   }
 
+  /** Writes the Ethernet header. */
+  private face(start: number, head: number): void {
+    const { i32 } = this
+    const { way } = this.passage
+    this.u16[start >> 1] = way.mac0
+    i32[head - 3] = way.mac1
+    i32[head - 2] = way.mac2
+    i32[head - 1] = way.mac3
+  }
+
   /** TCP, and what asks for offloads or is long: false if it is not ordinary after all, and then nothing was touched. */
   private carry(burst: Burst, i: number, id: number, now: number): boolean {
-    const { view, i32, u16 } = this
+    const { view, i32, u16, trails } = this
     const { way } = this.passage
     const { words, f64 } = this.flows
     const start = burst.at[i]
@@ -239,8 +260,10 @@ export class Forward {
     }
     const total = view.getUint16((start + 16) | 0)
     const isTcp = (words[flow + STATUS] & 0xff) === TCP
+    if (isTcp && (view.getUint8(start + TCP_FLAGS) & TCP_STATE_FLAGS) !== TCP_ACK) return false
+    const ruled = trails.active ? trails.ask(burst, i, id, now) : PASS
+    if (ruled === ODD) return false
     if (isTcp) {
-      if ((view.getUint8(start + TCP_FLAGS) & TCP_STATE_FLAGS) !== TCP_ACK) return false
       if (!this.tcp.pass(id >> 1, direction, start + HEADERS, start + 14 + total, now)) return false
     } else {
       const isStream = (words[flow + STATUS] & ASSURED) !== 0
@@ -248,6 +271,7 @@ export class Forward {
     }
     words[flow + PACKETS + direction]++
     f64[(flow >> 1) + BYTES + direction] += total
+    if (trails.active && !trails.count(burst, i, id, total, ruled)) return true
     const head = ((start + 14) | 0) >>> 2
     const other = flow + REPLY - direction * REPLY
     const deltas = direction === 0 ? words[flow + DELTAS] : ~words[flow + DELTAS]
@@ -262,27 +286,8 @@ export class Forward {
     if (isPartial) u16[at] = fold(u16[at] + (deltas >>> 16))
     else if (isTcp) u16[at] = ~fold((~u16[at] & 0xffff) + (deltas & 0xffff))
     else if (u16[at] !== 0) u16[at] = optional(u16[at], deltas & 0xffff)
-    u16[start >> 1] = way.mac0
-    i32[head - 3] = way.mac1
-    i32[head - 2] = way.mac2
-    i32[head - 1] = way.mac3
+    this.face(start, head)
     burst.verdict[i] = way.port
     return true
   }
-}
-
-function fold(sum: number): number {
-  const once = (sum & 0xffff) + (sum >>> 16)
-  return (once & 0xffff) + (once >>> 16)
-}
-
-/** The word of TTL, protocol and checksum after one hop with a difference of the addresses. */
-function hop(word: number, l3: number): number {
-  return ((word - 1) & 0xffff) | (~fold((~word >>> 16) + l3 + HOP) << 16)
-}
-
-/** UDP's checksum, which is there, with a difference: never 0, which says that there is none (RFC 768). */
-function optional(before: number, l4: number): number {
-  const after = ~fold((~before & 0xffff) + l4) & 0xffff
-  return after === 0 ? 0xffff : after
 }

@@ -11,21 +11,18 @@
 import { LENGTHS } from '../memory/block.ts'
 import { DROPS } from '../memory/counters.ts'
 import { type Burst, DROPPED, FLOOD } from '../pipeline/burst.ts'
-import { DHCP, DNS, GUESTS, NIC_UPLINK } from '../pipeline/program.ts'
+import { GUESTS } from '../pipeline/program.ts'
 import * as reason from '../pipeline/reason.ts'
 import type { Port } from '../port/port.ts'
 import * as ethernet from '../wire/ethernet.ts'
 import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'
-import * as udp from '../wire/udp.ts'
 import * as check from './check.ts'
 import type { Link } from './link.ts'
 import { TAKEN } from './packet.ts'
 import type { Parts } from './parts.ts'
+import { serviceOf } from './service.ts'
 
-const DHCP_SERVER = 67
-const DHCP_CLIENT = 68
-const DOMAIN = 53
 /** How often what is due is looked for; how long a look at all flows takes, and how many are looked at without a pause (0.2 ms). */
 const SWEEP_MS = 50
 const ROUND_MS = 4000
@@ -54,20 +51,39 @@ export class Gateway {
     fragments.tick(now)
     const share = Math.ceil((flows.high * Math.min(passed, ROUND_MS)) / ROUND_MS)
     if (flows.count > 0) conntrack.expire(Math.min(share, SHARE_MAX), now)
-    this.parts.outbox.flush()
+    this.flush()
   }
 
-  /** Sends what the gateway itself had to say to a burst. */
+  /** Looks at the packets that begin anew, and sends what the gateway itself had to say to a burst. */
   flush(): void {
-    this.parts.outbox.flush()
+    const { outbox, ports } = this.parts
+    for (let i = outbox.again(ports); i >= 0; i = outbox.again(ports)) {
+      const port = ports[outbox.burst.ingress[i]]
+      const { link } = port.network
+      if (link !== null) this.examine(outbox.burst, i, port, link)
+    }
+    outbox.flush()
   }
 
   /** Positions `from` to `to`, all of which came from `port`, whose network has a link. */
   run(burst: Burst, from: number, to: number, port: Port): void {
     const link = port.network.link
     if (link === null) return
+    const { chains } = this.parts
+    if (port.local) {
+      if (chains.active) this.parts.local.sent(burst, from, to, port, link, this.now)
+      return
+    }
+    if (link.filterBridged && chains.active) this.parts.bridged.run(burst, from, to, port, link, this.now)
     if (link.intercept) {
       for (let i = from; i < to; i++) this.intercept(burst, i, link)
+      return
+    }
+    if (chains.active && chains.engine.decidesTracking) {
+      for (let i = from; i < to; i++) {
+        const out = burst.verdict[i]
+        if (out === link.port.index || out === FLOOD) this.examine(burst, i, port, link)
+      }
       return
     }
     const { forward, ahead } = this.parts
@@ -88,29 +104,29 @@ export class Gateway {
       const { arp, packet } = this.parts
       if (arp.hear(at, burst.length(i), packet.port, link, this.now) === TAKEN) burst.verdict[i] = DROPPED
     } else if (type === ethernet.TYPE_IPV4) {
-      const service = this.serviceOf(
-        at + ethernet.HEADER_LENGTH,
-        burst.length(i) - ethernet.HEADER_LENGTH,
-        link,
-      )
-      if (service !== 0) this.punt(burst, i, link)
+      const room = burst.length(i) - ethernet.HEADER_LENGTH
+      if (serviceOf(view, at + ethernet.HEADER_LENGTH, room, link) !== 0) this.listen(burst, i, link)
     }
   }
 
-  /** The service that a UDP packet asks for: DHCP or DNS if this network has it, else 0. */
-  private serviceOf(at: number, room: number, link: Link): number {
-    const { view } = this
-    if (room < ipv4.HEADER_LENGTH + udp.HEADER_LENGTH || ipv4.version(view, at) !== 4) return 0
-    if (ipv4.protocol(view, at) !== ipv4.PROTOCOL_UDP || ipv4.fragment(view, at) !== 0) return 0
-    const transport = at + ipv4.headerLength(view, at)
-    if (transport + udp.HEADER_LENGTH > at + room) return 0
-    const port = udp.destinationPort(view, transport)
-    const destination = ipv4.destination(view, at)
-    if (port === DHCP_SERVER && (destination === -1 || destination === link.address))
-      return link.services & DHCP
-    if (port === DOMAIN && destination === link.address) return link.services & DNS
-    // A card's own client listens before it has an address.
-    return port === DHCP_CLIENT && link.role === NIC_UPLINK ? link.services & DHCP : 0
+  /** A frame for a service, unless rules are in force and keep it away: a frame for everybody goes on then, another one is dropped. */
+  private listen(burst: Burst, i: number, link: Link): void {
+    const { packet, chains, ruled, counters } = this.parts
+    if (!chains.active) {
+      this.punt(burst, i, link)
+      return
+    }
+    this.place(burst, i, link)
+    let why = check.header(this.view, packet.network, packet.at + packet.length - packet.network)
+    if (why < 0) {
+      packet.read(this.view)
+      why = ruled.listen(this.now)
+    }
+    if (why < 0) this.punt(burst, i, link)
+    else if (burst.verdict[i] !== FLOOD) {
+      burst.verdict[i] = DROPPED
+      counters[packet.port.row + DROPS + why]++
+    }
   }
 
   /** Leaves a frame to the control thread, and tells it where the frame came from. */
@@ -141,19 +157,15 @@ export class Gateway {
       }
     } else if (burst.verdict[i] === FLOOD) {
       if (type !== ethernet.TYPE_IPV4) return
-      if (this.serviceOf(at + ethernet.HEADER_LENGTH, burst.length(i) - ethernet.HEADER_LENGTH, link) !== 0)
-        this.punt(burst, i, link)
+      if (serviceOf(view, at + ethernet.HEADER_LENGTH, burst.length(i) - ethernet.HEADER_LENGTH, link) !== 0)
+        this.listen(burst, i, link)
       return
     } else if (type === ethernet.TYPE_IPV4) why = this.receive(burst, i)
     if (why === -1) return
     burst.verdict[i] = DROPPED
     if (why < 0) return
-    this.counters(port, why)
-    this.explain(why)
-  }
-
-  private counters(port: Port, why: number): void {
     this.parts.counters[port.row + DROPS + why]++
+    this.explain(why)
   }
 
   /** Whatever is no ordinary packet, from its header on: -1 when its verdict stands, TAKEN, or a reason. */
@@ -163,7 +175,8 @@ export class Gateway {
     const { ingress, network } = packet
     const malformed = check.header(view, network, packet.at + packet.length - network)
     if (malformed >= 0) return malformed
-    if (this.serviceOf(network, packet.at + packet.length - network, ingress) !== 0) {
+    const isRuled = this.parts.chains.active
+    if (!isRuled && serviceOf(view, network, packet.at + packet.length - network, ingress) !== 0) {
       this.punt(burst, i, ingress)
       return -1
     }
@@ -173,6 +186,7 @@ export class Gateway {
       this.replace(burst, i)
     }
     packet.read(view)
+    if (isRuled) return this.parts.ruled.run(burst, i, this.now)
     if (ingress.address === 0) return reason.NO_ROUTE
     const why = conntrack.look(packet, this.now)
     if (why >= 0) return why
@@ -197,7 +211,8 @@ export class Gateway {
     const { packet, icmp: errors } = this.parts
     const { now } = this
     const isInside = packet.ingress.role === GUESTS
-    if (why === reason.TTL_EXCEEDED) errors.error(packet, icmp.TIME_EXCEEDED, icmp.TTL, 0, now)
+    if (why === reason.RULE_REJECTED) this.parts.reject.answer(packet, now)
+    else if (why === reason.TTL_EXCEEDED) errors.error(packet, icmp.TIME_EXCEEDED, icmp.TTL, 0, now)
     else if (why === reason.FRAGMENT_NEEDED)
       errors.error(packet, icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED, this.parts.departure.narrow, now)
     else if (!isInside) return

@@ -22,6 +22,8 @@ import { restore } from './quote.ts'
 export const HELD_MAX = 256
 export const HELD_PER_NEIGHBOUR = 16
 export const HELD_PER_PORT = 64
+/** In place of a piece's length: the packet is as it came, and is looked at from the beginning once its next hop is known. */
+export const AGAIN = -1
 const TRIES = 3
 const RETRY_MS = 1000
 /** RFC 4861 10: REACHABLE_TIME, without its randomness: our questions go to one station each */
@@ -188,6 +190,10 @@ export class Hold implements Holder {
       const entry = this.shift(n)
       const frame = held[entry + FRAME]
       const at = this.pool.frameAt(frame)
+      if (held[entry + PIECE] === AGAIN) {
+        this.outbox.repeat(frame, held[entry + LENGTH], held[entry + PORT])
+        continue
+      }
       ethernet.setDestination(view, at, neighbours.high(n), neighbours.low(n))
       ethernet.setSource(view, at, link.high, link.low)
       const out = neighbours.port(n)

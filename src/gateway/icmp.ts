@@ -42,6 +42,11 @@ export function isBroadcast(address: number, link: Link): boolean {
   return (address & host) === host || (address & host) === 0
 }
 
+/** Who asks the chains about what the gateway says. */
+export interface Output {
+  say(at: number, length: number, work: number, link: Link, port: Port, now: number): boolean
+}
+
 export class Icmp {
   private readonly u8: Uint8Array
   private readonly view: DataView
@@ -49,6 +54,8 @@ export class Icmp {
   private readonly outbox: Outbox
   private readonly limit = new Limit(PORT_COUNT_MAX, PER_SECOND, BURST)
   private identification = 0
+  /** asked whether what the gateway says may leave; null while no rules are in force */
+  output: Output | null = null
 
   constructor(u8: Uint8Array, view: DataView, pool: Pool, outbox: Outbox) {
     this.u8 = u8
@@ -84,7 +91,7 @@ export class Icmp {
   }
 
   /** Writes at `to` the Ethernet header of an answer to the frame at `at`. */
-  private turn(to: number, at: number, link: Link): void {
+  turn(to: number, at: number, link: Link): void {
     const { view } = this
     const high = ethernet.sourceHigh(view, at)
     const low = ethernet.sourceLow(view, at)
@@ -135,7 +142,14 @@ export class Icmp {
     view.setInt32(body + 4, detail)
     this.u8.copyWithin(body + icmp.HEADER_LENGTH, network, network + quoted)
     icmp.setChecksum(view, body, ~checksum(body, length, 0) & 0xffff)
-    this.outbox.add(frame, body + length - to, link.port.index, port.index)
+    if (this.permits(to, body + length - to, link, port, now))
+      this.outbox.add(frame, body + length - to, link.port.index, port.index)
+    else this.outbox.give(frame)
+  }
+
+  /** True if rules let the frame at `at` out, which the gateway sends by `link` to `port`. */
+  permits(at: number, length: number, link: Link, port: Port, now: number): boolean {
+    return this.output === null || this.output.say(at, length, 0, link, port, now)
   }
 
   /** Writes an IPv4 header for ICMP. */

@@ -35,6 +35,8 @@ export class Link {
   refused = new Int32Array(0)
   /** bits of pipeline/program.ts: DHCP, DNS */
   services = 0
+  /** frames bridged inside the network pass the chains too */
+  filterBridged = false
   /** only services are taken, nothing is routed */
   intercept = false
 

@@ -1,12 +1,10 @@
 // Hot: the gateway's links, by their local port's index for packets and as a list for questions about all.
+import { PORT_COUNT_MAX } from '../memory/counters.ts'
 import type { Link } from './link.ts'
 
-/** Ports of a switch: counters.ts has a row for each. */
-const COUNT = 1024
-
 export class Links {
-  /** by the index of the port that stands for the gateway */
-  readonly at: (Link | null)[] = new Array(COUNT).fill(null)
+  /** by the index of the port that stands for the gateway; behind the last one OWN of packet.ts, where no link is */
+  readonly at: (Link | null)[] = new Array(PORT_COUNT_MAX + 1).fill(null)
   list: Link[] = []
 
   /** The link on the network of that index, or null. */

@@ -68,18 +68,24 @@ export class Nat implements Holder {
     return this.mappings.spaces.count(port)
   }
 
+  /** A first packet that neither redirects nor mappings are asked about: its reply is its own inverse. */
+  plain(packet: Packet): void {
+    packet.replySource = packet.destination
+    packet.replyDestination = packet.source
+    packet.replyPorts = inversePorts(packet.protocol, packet.ports)
+    packet.binding = -1
+    this.hairpin = null
+    this.redirect = -1
+    this.met = -1
+  }
+
   /** Where a first packet goes: -1 with replySource and replyPorts set, or the reason to drop it. */
   prerouting(packet: Packet): number {
     const { redirects } = this
     const { ingress, protocol, destination } = packet
     const port = packet.ports & 0xffff
     const isQuery = protocol === ipv4.PROTOCOL_ICMP
-    packet.replySource = destination
-    packet.replyDestination = packet.source
-    packet.replyPorts = inversePorts(protocol, packet.ports)
-    packet.binding = -1
-    this.hairpin = null
-    this.met = -1
+    this.plain(packet)
     this.redirect = redirects.find(ingress.network.index, protocol, destination, isQuery ? 0 : port)
     if (this.redirect < 0 && ingress.role === GUESTS) {
       const { uplink } = ingress
@@ -203,7 +209,7 @@ export class Nat implements Holder {
     packet.replyDestination = egress.address
     const isQuery = protocol === ipv4.PROTOCOL_ICMP
     if (!hasPorts(protocol)) return -1
-    const kind = protocol | (packet.ingress.zone << 8)
+    const kind = protocol | (packet.zone << 8)
     let port = packet.ports >>> 16
     for (let draw = 0; draw < DRAWS; draw++) {
       const ports = isQuery

@@ -57,7 +57,7 @@ export class Opening {
   }
 
   /** What the flow's original packets change, as differences of checksums that lie as in the packet (RFC 1624): 0 if nothing. */
-  private seal(flow: number): void {
+  seal(flow: number): void {
     const { words } = this
     const source = words[flow + REPLY + DESTINATION]
     const destination = words[flow + REPLY + SOURCE]
@@ -83,7 +83,7 @@ export class Opening {
   }
 
   /** For the gateway's own address. */
-  private input(burst: Burst, i: number): number {
+  input(burst: Burst, i: number): number {
     const { view } = this
     const { packet, icmp: errors } = this.parts
     const isIcmp = packet.protocol === ipv4.PROTOCOL_ICMP

@@ -3,17 +3,26 @@
 import type { Arena } from '../memory/arena.ts'
 import { BURST, LENGTHS } from '../memory/block.ts'
 import type { Pool } from '../memory/pool.ts'
-import { Burst } from '../pipeline/burst.ts'
+import { Burst, DROPPED } from '../pipeline/burst.ts'
 import type { Crossing } from '../pipeline/crossing.ts'
 import type { Deliver } from '../pipeline/deliver.ts'
+import type { Port } from '../port/port.ts'
 import * as vnet from '../wire/vnet.ts'
 
+/** At most as many packets begin anew as may wait for their next hop. */
+const REPEATS = 256
+const WORDS = 3
+
 export class Outbox {
+  /** the burst that collects them; a packet that begins anew is looked at in its place there */
+  readonly burst: Burst
+  private readonly repeated = new Int32Array(WORDS * REPEATS)
+  private repeats = 0
+  private next = 0
   private readonly view: DataView
   private readonly pool: Pool
   private readonly deliver: Deliver
   private readonly crossing: Crossing
-  private readonly burst: Burst
 
   constructor(arena: Arena, pool: Pool, deliver: Deliver, crossing: Crossing, burstAt: number) {
     this.view = arena.view
@@ -48,6 +57,34 @@ export class Outbox {
     burst.ingress[i] = ingress
     burst.verdict[i] = egress
     burst.plain = false
+  }
+
+  /** A packet that is to begin anew, as if it came in by the port of index `ingress` now. The frame is the outbox's from now on. */
+  repeat(frame: number, length: number, ingress: number): void {
+    if (this.repeats === REPEATS) {
+      this.give(frame)
+      return
+    }
+    const at = WORDS * this.repeats++
+    this.repeated[at] = frame
+    this.repeated[at + 1] = length
+    this.repeated[at + 2] = ingress
+  }
+
+  /** Puts the next packet that begins anew, by the network whose link has port `local`, into the burst: its position, -1 if there is none. */
+  again(ports: Port[]): number {
+    if (this.next === this.repeats) {
+      this.next = 0
+      this.repeats = 0
+      return -1
+    }
+    // Whatever is said about the packet must find room behind it.
+    if (this.burst.count > BURST / 2) this.flush()
+    const at = WORDS * this.next++
+    const port = ports[this.repeated[at + 2]]
+    const link = port.network.link
+    this.add(this.repeated[at], this.repeated[at + 1], port.index, link === null ? DROPPED : link.port.index)
+    return this.burst.count - 1
   }
 
   flush(): void {

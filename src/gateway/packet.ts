@@ -4,6 +4,7 @@
  * the parts of the gateway tell each other about it. `ports` is source << 16 | destination for TCP and UDP, and
  * identifier << 16 | type << 8 | code for ICMP queries, 0 for all else.
  */
+import { PORT_COUNT_MAX } from '../memory/counters.ts'
 import type { Port } from '../port/port.ts'
 import * as ethernet from '../wire/ethernet.ts'
 import * as icmp from '../wire/icmp.ts'
@@ -17,6 +18,9 @@ export const ESTABLISHED = 1
 export const RELATED = 2
 export const INVALID = 3
 export const UNTRACKED = 4
+
+/** Where packets come in that the gateway sends itself: behind the last index of a port. */
+export const OWN = PORT_COUNT_MAX
 
 /** What a part of the gateway says of a packet that it is done with and that is no drop: answered, kept, copied. */
 export const TAKEN = -2
@@ -45,6 +49,10 @@ export class Packet {
   /** where it entered; its row counts the drops */
   port: Port
   ingress: Link
+  /** index of the gateway's port that its flow knows it by: of the ingress, or OWN */
+  entry = 0
+  /** the conntrack zone */
+  zone = 0
   /** NEW to UNTRACKED */
   state = NEW
   /** flow << 1 | direction, -1 if it has none; direction 0 is original, 1 reply. For an ICMP error the direction that it travels itself. */
@@ -71,6 +79,8 @@ export class Packet {
     this.protocol = ipv4.protocol(view, network)
     this.ports = portsOf(view, this.transport, this.end, this.protocol)
     if (!vnet.isPartial(view, this.at - vnet.LENGTH, this.transport - this.at)) this.work &= ~PARTIAL
+    this.zone = this.ingress.zone
+    this.entry = this.ingress.port.index
     this.flow = -1
     this.state = NEW
     this.binding = -1

@@ -1,4 +1,6 @@
 /** What the gateway is made of, each over its place in the arena. Cold: made once, and again when a capacity changes. */
+import { Engine } from '../chain/engine.ts'
+import { COUNT } from '../chain/registers.ts'
 import type { Arena } from '../memory/arena.ts'
 import type { Pool } from '../memory/pool.ts'
 import type { Crossing } from '../pipeline/crossing.ts'
@@ -7,9 +9,13 @@ import type { GatewayProgram } from '../pipeline/program.ts'
 import type { Port } from '../port/port.ts'
 import { FlowTable } from '../table/flow.ts'
 import { Neighbours } from '../table/neighbour.ts'
+import { Tally } from '../table/tally.ts'
+import * as ipv4 from '../wire/ipv4.ts'
 import { Ahead } from './ahead.ts'
 import { Arp } from './arp.ts'
 import { Ask } from './ask.ts'
+import { Bridged } from './bridged.ts'
+import { Chains } from './chains.ts'
 import { Conntrack } from './conntrack.ts'
 import { Departure } from './departure.ts'
 import { Forward } from './forward.ts'
@@ -18,12 +24,19 @@ import { Hold } from './hold.ts'
 import { Icmp } from './icmp.ts'
 import { Link } from './link.ts'
 import { Links } from './links.ts'
+import { Local } from './local.ts'
 import { Nat } from './nat.ts'
 import { Opening } from './opening.ts'
 import { Outbox } from './outbox.ts'
 import { Packet } from './packet.ts'
 import { Passage } from './passage.ts'
+import { Range } from './range.ts'
+import { Reject } from './reject.ts'
 import { Route } from './route.ts'
+import { Ruled } from './ruled.ts'
+import { offered } from './service.ts'
+import { Standing } from './standing.ts'
+import { Trails } from './trail.ts'
 
 /** What every stage of a worker shares. */
 export interface Ground {
@@ -62,6 +75,12 @@ export class Parts {
   readonly fragments: Fragments
   readonly opening: Opening
   readonly departure: Departure
+  readonly chains: Chains
+  readonly range: Range
+  readonly reject: Reject
+  readonly ruled: Ruled
+  readonly local: Local
+  readonly bridged: Bridged
 
   constructor(ground: Ground, program: GatewayProgram) {
     const { arena, pool, counters, ports, none, deliver, crossing, outboxAt } = ground
@@ -82,7 +101,6 @@ export class Parts {
     this.nat = new Nat(arena, this.flows, program.bindingsAt, program.bindingCapacity)
     this.flows.holder = this.nat
     this.route = new Route(this.links, nowhere)
-    this.forward = new Forward(arena, this.flows, this.conntrack.tcp, this.passage, this.timeouts)
     this.ahead = new Ahead(arena, this.flows, this.nat.bindings)
     this.icmp = new Icmp(arena.u8, view, pool, this.outbox)
     this.ask = new Ask(view, pool, this.outbox)
@@ -101,5 +119,26 @@ export class Parts {
     this.arp = new Arp(view, this.neighbours, this.ask, this.hold)
     this.opening = new Opening(this)
     this.departure = new Departure(this)
+    const x = new Int32Array(COUNT)
+    const { tallyAt, journalAt } = program
+    const tally = new Tally(arena, tallyAt)
+    const addresses = new Standing(this.links, this.packet)
+    const engine = new Engine({ arena, flows: this.flows, addresses, x, journalAt }, tally)
+    this.chains = new Chains(arena, engine, tally, this.flows)
+    const trails = new Trails(arena, this.chains, this.flows, this.links, this.passage, counters)
+    this.forward = new Forward(arena, this.flows, this.conntrack.tcp, this.passage, this.timeouts, trails)
+    this.range = new Range(this.flows, x)
+    this.reject = new Reject(view, pool, this.outbox, this.icmp, x)
+    this.ruled = new Ruled(this, nowhere)
+    this.local = new Local(this, new Packet(none, nowhere))
+    this.bridged = new Bridged(this)
+  }
+
+  /** The service of the control thread that the packet at hand asks for, as a bit of pipeline/program.ts; 0 for none. */
+  service(): number {
+    const { packet } = this
+    if (packet.protocol !== ipv4.PROTOCOL_UDP) return 0
+    const ports = packet.flow < 0 ? packet.replyPorts >>> 16 : packet.ports & 0xffff
+    return offered(packet.ingress, packet.replySource, ports)
   }
 }

@@ -21,9 +21,12 @@ const TYPE_IPV4 = 0x0008
 /** bytes of an Ethernet header */
 const HEADER = 14
 
-/** The neighbours of a flow whose original packets come in by one link and leave by another, when nothing more is known. */
+/**
+ * The neighbours of a flow whose original packets come in by one link and leave by another, when nothing more is known. A flow with the gateway
+ * itself (OWN of packet.ts) has nobody there, 0.
+ */
 export function unresolved(ingress: number, egress: number): number {
-  return ((FIRST_LINK + ingress) << 16) | (FIRST_LINK + egress)
+  return ((FIRST_LINK + ingress) << 16) | ((FIRST_LINK + egress) & (COUNT - 1))
 }
 
 function swap16(value: number): number {

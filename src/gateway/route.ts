@@ -16,25 +16,30 @@ export const LOCAL = -2
 
 export class Route {
   private readonly links: Links
-  /** the way of the last packet, valid after FOUND */
+  /** the way of the last packet, valid after FOUND and where it is closed */
   egress: Link
+  /** there is a way into another network, which is closed to this one: a rule may open it */
+  isClosed = false
 
   constructor(links: Links, none: Link) {
     this.links = links
     this.egress = none
   }
 
-  /** The way of a first packet to `destination`, where a redirect may have changed what it says itself. */
-  find(packet: Packet, destination: number): number {
+  /** The way of a first packet to `destination`, where a redirect may have changed what it says itself, or a rule (`ruled`). */
+  find(packet: Packet, destination: number, ruled = false): number {
     const { ingress } = packet
     const redirected = destination !== packet.destination
+    this.isClosed = false
     if (!redirected && destination === ingress.address) return LOCAL
     const inside = this.inside(destination)
     if (inside !== null) {
       this.egress = inside
-      const isOpen = redirected || inside === ingress || this.isOpen(ingress, inside)
+      const isLed = redirected && (!ruled || inside.uplink === ingress)
+      const isOpen = isLed || inside === ingress || this.isOpen(ingress, inside)
       if (destination === inside.address && (isOpen || ingress.role === GUESTS)) return LOCAL
       if (isOpen) return FOUND
+      this.isClosed = true
       return ingress.role === GUESTS ? reason.PROHIBITED : reason.NO_ROUTE
     }
     return this.outside(ingress, destination, redirected)

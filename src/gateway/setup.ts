@@ -2,6 +2,8 @@
  * Brings the gateway in line with a program, between two bursts. Links that stay keep their object, so neighbours and flows that
  * nothing changed for go on; flows of a link that went or has another address, and UDP flows of a redirect that went, end here.
  */
+
+import type { Plan } from '../chain/plan.ts'
 import {
   type GatewayProgram,
   GUESTS,
@@ -53,6 +55,7 @@ export class Setup {
       return null
     }
     parts.timeouts.set(wanted.timeouts)
+    if (wanted.names !== null) parts.chains.name(wanted.names)
     const changed = this.link(parts, programs, networks, now)
     if (changed.size > 0) this.end(parts, (words, f) => this.touches(words, f, changed))
     const gone = this.redirects.filter((redirect) => !wanted.redirects.some((other) => same(redirect, other)))
@@ -71,6 +74,21 @@ export class Setup {
     )
     this.known = new Map(parts.links.list.map((link) => [link.port.incarnation, keyOf(link)]))
     return this.gateway
+  }
+
+  /** Takes a compiled ruleset; `step` makes it ready and swaps it in. */
+  rules(plan: Plan): void {
+    this.parts?.chains.engine.prepare(plan)
+  }
+
+  /** Goes on preparing a ruleset for about `budgetMs`; true once it is in force, or if there is nothing to prepare for. */
+  step(budgetMs: number): boolean {
+    if (this.parts === null) return true
+    const { chains, icmp, local } = this.parts
+    if (!chains.engine.step(budgetMs)) return false
+    chains.turn()
+    icmp.output = chains.active ? local : null
+    return true
   }
 
   /** Tells networks whose gateway is new, or has another address, who it is (RFC 5227 2.3). Ports must have their queues. */
@@ -130,7 +148,7 @@ export class Setup {
     const before = new Map(parts.links.list.map((link) => [link.port.index, link]))
     const changed = new Set(before.keys())
     const made = new Map<number, Link>()
-    for (const { index, link: wanted } of programs) {
+    for (const { index, link: wanted, filterBridged } of programs) {
       const network = networks.get(index)
       if (network === undefined) continue
       network.link = null
@@ -143,6 +161,7 @@ export class Setup {
           : new Link(network, port)
       if (link === present && link.address === wanted.address) changed.delete(wanted.port)
       fill(link, wanted)
+      link.filterBridged = filterBridged
       network.link = link
       made.set(index, link)
     }
@@ -194,7 +213,9 @@ function samePlaces(a: GatewayProgram, b: GatewayProgram): boolean {
     a.bindingsAt === b.bindingsAt &&
     a.bindingCapacity === b.bindingCapacity &&
     a.neighboursAt === b.neighboursAt &&
-    a.neighbourCapacity === b.neighbourCapacity
+    a.neighbourCapacity === b.neighbourCapacity &&
+    a.tallyAt === b.tallyAt &&
+    a.journalAt === b.journalAt
   )
 }
 

@@ -107,7 +107,7 @@ export class Dataplane {
     this.account(port, count, this.parse.run(burst, port))
     if (port.network.worker === this.worker) {
       this.bridge.run(burst, 0, count, port)
-      if (this.gateway !== null && !port.local) this.gateway.run(burst, 0, count, port)
+      if (this.gateway !== null) this.gateway.run(burst, 0, count, port)
       this.deliver.run(burst)
       if (this.gateway !== null) this.gateway.flush()
     } else {
@@ -165,7 +165,7 @@ export class Dataplane {
       const port = this.ports[index]
       if (port.network.worker === this.worker) {
         this.bridge.run(burst, from, to, port)
-        if (this.gateway !== null && !port.local) this.gateway.run(burst, from, to, port)
+        if (this.gateway !== null) this.gateway.run(burst, from, to, port)
       }
       for (let i = from; i < to; i++) {
         // The port went, or its network changed hands, while the frame was under way.

@@ -27,6 +27,9 @@ const ENETDOWN = 100
 export interface Desk {
   /** There is mail of the control thread. */
   read(): void
+  /** Something is being prepared a little at a time; false when it is done. */
+  readonly preparing: boolean
+  prepare(): void
   /** A device vanished. */
   lose(attached: Attached, errno: number): void
   /** A device told of an error that may pass. */
@@ -72,7 +75,7 @@ export class Loop {
     let worked = 0
     while (!this.arena.stopped) {
       let timeout = 0
-      if (idle > SPIN_ROUNDS) {
+      if (idle > SPIN_ROUNDS && !this.desk.preparing) {
         this.doorbell.arm()
         if (this.isQuiet()) timeout = SLEEP_MS
       }
@@ -102,6 +105,7 @@ export class Loop {
       this.crossing.wake()
     }
     if (this.doorbell.mail()) this.desk.read()
+    if (this.desk.preparing) this.desk.prepare()
     if (this.asked.length > 0) this.desk.tell()
     return worked
   }

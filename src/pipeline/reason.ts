@@ -40,6 +40,8 @@ export const NAT_FILTERED = 36
 export const NO_SERVICE = 37
 export const HELD_FULL = 38
 export const ARP_INVALID = 39
+export const RULE_DROPPED = 40
+export const RULE_REJECTED = 41
 
 /** By number: the name, and what it says to an operator. */
 export const REASONS: readonly { name: string; meaning: string }[] = [
@@ -86,4 +88,6 @@ export const REASONS: readonly { name: string; meaning: string }[] = [
   { name: 'no_service', meaning: 'the gateway has no such service' },
   { name: 'held_full', meaning: 'as many packets wait for an address resolution as may' },
   { name: 'arp_invalid', meaning: 'an ARP packet that is malformed or claims what it cannot' },
+  { name: 'rule_dropped', meaning: 'a rule or the policy of a chain dropped it' },
+  { name: 'rule_rejected', meaning: 'a rule rejected it; its sender was told' },
 ]

@@ -2,6 +2,7 @@
  * Swap puts a new program into a running dataplane, between two bursts. Ports and networks that did not change keep their
  * objects, tables and queues; what went is flushed. Cold code: it may allocate.
  */
+import type { Plan } from '../chain/plan.ts'
 import { type Selection, Setup } from '../gateway/setup.ts'
 import type { Arena } from '../memory/arena.ts'
 import { BLOCK_LENGTH } from '../memory/block.ts'
@@ -86,6 +87,16 @@ export class Swap {
   /** The addresses that a guarded port holds now. */
   guard(port: number, addresses: number[]): void {
     this.dataplane.ports[port].guardAddresses = Int32Array.from(addresses)
+  }
+
+  /** Takes a compiled ruleset; `prepare` makes it ready. */
+  rules(plan: Plan): void {
+    this.setup.rules(plan)
+  }
+
+  /** Goes on preparing a ruleset for about `budgetMs`; true once it is in force. */
+  prepare(budgetMs: number): boolean {
+    return this.setup.step(budgetMs)
   }
 
   /** Forgets flows of the gateway; returns how many. */

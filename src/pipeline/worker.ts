@@ -18,12 +18,17 @@ import { type Desk, DOORBELL, Loop } from './loop.ts'
 import type { Answer, Order, Start } from './program.ts'
 import { Swap } from './swap.ts'
 
+/** How long a round may go on preparing a ruleset: as much as a packet may wait for it. */
+const PREPARE_MS = 1
+
 class Worker implements Desk {
   private readonly arena: Arena
   private readonly port: MessagePort
   private readonly poll: Poll
   private readonly swap: Swap
   private readonly loop: Loop
+  /** rulesets that are being prepared, by the number of their order */
+  private readonly begun: number[] = []
 
   constructor(start: Start, port: MessagePort) {
     const { worker, framesPerWorker, poolAt } = start
@@ -59,8 +64,21 @@ class Worker implements Desk {
         for (const attached of removed) this.detach(attached)
         for (const attached of added) this.attach(attached)
       }
-      this.answer({ type: 'done', number: order.number, result: this.carry(order) })
+      if (order.type === 'rules') {
+        this.swap.rules(order.plan)
+        this.begun.push(order.number)
+      } else this.answer({ type: 'done', number: order.number, result: this.carry(order) })
     }
+  }
+
+  get preparing(): boolean {
+    return this.begun.length > 0
+  }
+
+  /** Goes on with a ruleset that was ordered; when it is in force, who ordered it, or one before it, is told. */
+  prepare(): void {
+    if (!this.swap.prepare(PREPARE_MS)) return
+    for (const number of this.begun.splice(0)) this.answer({ type: 'done', number, result: 0 })
   }
 
   /** Carries out an order that changes entries of tables; returns how many. */

@@ -86,6 +86,8 @@ export interface Holder {
 export class FlowTable extends Keys {
   /** live flows */
   count = 0
+  /** what the rules said of a flow's packets: a trail's number by direction, 16 bits each, 0 for none yet; the worker's own */
+  readonly trails: Int32Array
   holder: Holder | null = null
   private readonly header: Int32Array
   private readonly totals: Float64Array
@@ -97,6 +99,7 @@ export class FlowTable extends Keys {
   /** Attaches to the bytes at `at`; the live flows that stand there go on. */
   constructor(arena: Arena, at: number, capacity: number) {
     super(arena, at, capacity)
+    this.trails = new Int32Array(capacity + 1)
     this.header = new Int32Array(arena.buffer, at, HEADER)
     this.totals = new Float64Array(arena.buffer, at, HEADER / 2)
     if (this.header[HIGH] > 0) this.recover()
@@ -143,6 +146,7 @@ export class FlowTable extends Keys {
     words[f + REPLY + PORTS] = replyPorts
     words[f + DEADLINE] = deadline
     words[f + BINDING] = -1
+    if (this.trails[flow] !== 0) this.trails[flow] = 0
     Atomics.store(words, f + STATUS, kind | CONFIRMED)
     this.totals[CREATED]++
     this.header[COUNT] = ++this.count

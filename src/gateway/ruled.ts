@@ -1,0 +1,237 @@
+// Hot: the way of a packet that is not ordinary while rules are in force.
+/**
+ * The same way as in gateway.ts, with netfilter's tables at their hooks:
+ *
+ *   raw PREROUTING → conntrack → mangle, nat PREROUTING → route ─> mangle, filter, nat INPUT → the gateway itself
+ *        └> one hop less → mangle, filter FORWARD → mangle, nat POSTROUTING → confirm → next hop
+ *
+ * As in the kernel a packet that fits no connection passes the chains too, INVALID; but no translation of a mode's own leaks it.
+ * Nothing in the packet is translated before everything has let it pass, and only then its flow is made.
+ */
+import * as r from '../chain/registers.ts'
+import { FILTER, FORWARD, MANGLE, NAT, POSTROUTING, PREROUTING, RAW } from '../chain/rule.ts'
+import { LENGTHS } from '../memory/block.ts'
+import { reaches } from '../pipeline/bridge.ts'
+import type { Burst } from '../pipeline/burst.ts'
+import { DHCP } from '../pipeline/program.ts'
+import * as reason from '../pipeline/reason.ts'
+import { DNAT, MARK, NEIGHBOURS, NETWORKS, WORDS } from '../table/flow.ts'
+import * as check from './check.ts'
+import type { Link } from './link.ts'
+import { INVALID, NEW, UNTRACKED } from './packet.ts'
+import type { Parts } from './parts.ts'
+import { unresolved } from './passage.ts'
+import { FOUND, LOCAL } from './route.ts'
+
+/** Where a packet goes, beside the reason to drop it: to the gateway itself, or on. */
+const HERE = -2
+const ON = -1
+/** a rule said where */
+const RULED = -3
+
+export class Ruled {
+  private readonly parts: Parts
+  private readonly words: Int32Array
+  /** the way of the packet at hand */
+  private egress: Link
+  /** networks that are closed to each other: only a rule may let it pass; the reason why it may not */
+  private closed = -1
+
+  constructor(parts: Parts, none: Link) {
+    this.parts = parts
+    this.words = parts.flows.words
+    this.egress = none
+  }
+
+  /** The whole, read packet at position `i`: -1 when its verdict stands, TAKEN, or a reason. */
+  run(burst: Burst, i: number, now: number): number {
+    const { packet, chains } = this.parts
+    this.closed = -1
+    let why = this.prerouting(now)
+    if (why < 0) why = packet.flow < 0 ? this.open() : this.follow()
+    if (why === HERE) why = this.parts.local.input(burst, i, now)
+    else if (why === ON) why = this.forward(burst, i, now)
+    chains.settle(packet)
+    return why
+  }
+
+  /** What a service is to hear that knows no connections (DHCP): -1, or the reason why it does not. */
+  listen(now: number): number {
+    const { packet, chains, local } = this.parts
+    let why = this.prerouting(now)
+    if (why < 0) why = local.permits()
+    chains.settle(packet)
+    return why
+  }
+
+  /** Everything up to the routing decision but translation: -1, or a reason. */
+  prerouting(now: number, isBridged = false, isFragment = false): number {
+    const { packet, chains, conntrack } = this.parts
+    const { x } = chains
+    chains.enter(packet, now)
+    x[r.BRIDGED] = isBridged ? 1 : 0
+    const raw = chains.permits(RAW, PREROUTING)
+    if (raw >= 0) return raw
+    if (x[r.ZONE] !== 0) packet.zone = x[r.ZONE]
+    if (x[r.NOTRACK] !== 0 || isFragment) {
+      packet.state = UNTRACKED
+      packet.flow = -1
+    } else {
+      const why = conntrack.look(packet, now)
+      // A forged packet is dropped whatever the rules say; others that fit nothing are INVALID.
+      if (why === reason.MARTIAN) return why
+      if (why >= 0) packet.state = INVALID
+      else if (packet.flow >= 0) conntrack.account(packet.flow, packet.end - packet.network)
+    }
+    if (packet.flow < 0) this.parts.nat.plain(packet)
+    chains.tracked(packet)
+    return chains.permits(MANGLE, PREROUTING)
+  }
+
+  /** A packet of a flow: where that goes. */
+  private follow(): number {
+    const { packet, departure } = this.parts
+    const egress = departure.egress(packet.flow)
+    packet.replySource = departure.destination(packet.flow)
+    if (egress === null) return HERE
+    this.egress = egress
+    return ON
+  }
+
+  /** A packet without a flow: where it goes, translated or not. */
+  private open(): number {
+    const { packet, nat, route, links } = this.parts
+    const { ingress } = packet
+    let byRule = false
+    if ((this.parts.service() & DHCP) !== 0) return HERE
+    if (ingress.address === 0) return reason.NO_ROUTE
+    const martian = check.addresses(packet.source, packet.destination, ingress, links)
+    if (martian >= 0) return martian
+    if (packet.state === NEW) {
+      const verdict = this.redirect()
+      if (verdict >= 0) return verdict
+      byRule = verdict === RULED
+    } else nat.plain(packet)
+    const found = route.find(packet, packet.replySource, byRule)
+    if (found === LOCAL) return HERE
+    this.egress = route.egress
+    if (found === FOUND) return ON
+    if (!route.isClosed) return found
+    this.closed = found
+    return ON
+  }
+
+  /** The nat table at PREROUTING, then published ports: RULED, -1, or a reason. */
+  private redirect(): number {
+    const { packet, chains, nat, range } = this.parts
+    const verdict = chains.ask(NAT, PREROUTING)
+    nat.plain(packet)
+    if (verdict === r.TRANSLATE) {
+      range.destination(packet, packet.ingress.address)
+      return RULED
+    }
+    if (verdict !== r.ACCEPT) return reason.RULE_DROPPED
+    return chains.x[r.EXPLICIT] !== 0 ? -1 : nat.prerouting(packet)
+  }
+
+  /** Where the packet goes at last. */
+  private target(): number {
+    const { packet, departure } = this.parts
+    return packet.flow < 0 ? packet.replySource : departure.destination(packet.flow)
+  }
+
+  /** And to which port. */
+  private port(): number {
+    const { packet, departure } = this.parts
+    return (packet.flow < 0 ? packet.replyPorts : departure.ports(packet.flow)) >>> 16
+  }
+
+  private forward(burst: Burst, i: number, now: number): number {
+    const { packet, chains, departure } = this.parts
+    const { egress } = this
+    const destination = this.target()
+    chains.redirect(packet, destination, this.port(), destination === packet.destination ? 0 : DNAT)
+    departure.look(egress, destination, now)
+    const { out } = departure
+    if (out < 0 && chains.engine.asksEgress) {
+      // Rules want to know the port: the packet begins anew once the next hop has answered.
+      chains.forget()
+      return departure.wait(burst, i, egress, now)
+    }
+    const wide = departure.fits(departure.mtu)
+    if (wide >= 0) return wide
+    const isolated = this.isolated(egress, out)
+    if (isolated >= 0) return isolated
+    departure.age(packet.network)
+    chains.out(egress, out)
+    chains.x[r.MTU] = Math.min(departure.mtu, packet.ingress.mtu)
+    const marked = chains.permits(MANGLE, FORWARD)
+    if (marked >= 0) return marked
+    const filtered = chains.permits(FILTER, FORWARD)
+    if (filtered >= 0) return filtered
+    if (this.closed >= 0 && chains.x[r.EXPLICIT] === 0) return this.closed
+    const posted = chains.permits(MANGLE, POSTROUTING)
+    if (posted >= 0) return posted
+    this.stretch(burst, i)
+    return packet.flow >= 0 ? this.send(burst, i, packet.flow, now) : this.begin(burst, i, now)
+  }
+
+  /** A rule may have made the packet longer. */
+  private stretch(burst: Burst, i: number): void {
+    const { packet, chains } = this.parts
+    const added = chains.x[r.END] - packet.end
+    if (added === 0) return
+    packet.end += added
+    packet.length += added
+    burst.i32[burst.block + LENGTHS + i] = packet.length
+  }
+
+  /** Two ports that must not meet do not meet by the gateway either. */
+  private isolated(egress: Link, out: number): number {
+    const { packet, ports } = this.parts
+    const { ingress, port } = packet
+    if (egress !== ingress) return -1
+    if (ingress.isolated || port.isolated) return reason.ISOLATED
+    return out >= 0 && !reaches(port, ports[out]) ? reason.ISOLATED : -1
+  }
+
+  /** A packet without a flow behind the last filter: translated, made a flow of, and sent. */
+  private begin(burst: Burst, i: number, now: number): number {
+    const { packet, departure, chains, conntrack, nat } = this.parts
+    const { egress } = this
+    if (packet.state !== NEW) {
+      const isLeak = packet.state === INVALID && packet.ingress.translated && egress === packet.ingress.uplink
+      return isLeak ? reason.CONNTRACK_INVALID : departure.leave(burst, i, egress, -1, now)
+    }
+    const named = this.name()
+    if (named >= 0) return named
+    const flow = conntrack.confirm(packet, now)
+    if (flow < 0) {
+      nat.cancel(packet)
+      return -1 - flow
+    }
+    const f = flow * WORDS
+    this.words[f + MARK] = chains.mark
+    this.words[f + NETWORKS] = (packet.ingress.port.index << 16) | egress.port.index
+    this.words[f + NEIGHBOURS] = unresolved(packet.ingress.port.index, egress.port.index)
+    this.parts.opening.seal(f)
+    conntrack.account(flow << 1, packet.end - packet.network)
+    return this.send(burst, i, flow << 1, now)
+  }
+
+  /** The nat table at POSTROUTING, then the mode's own translation: -1, or a reason. */
+  private name(): number {
+    const { packet, chains, nat, range } = this.parts
+    const verdict = chains.ask(NAT, POSTROUTING)
+    if (verdict === r.TRANSLATE) return range.source(packet, this.egress.address)
+    if (verdict !== r.ACCEPT) return reason.RULE_DROPPED
+    if (chains.x[r.EXPLICIT] !== 0) return -1
+    return nat.postrouting(packet, this.egress)
+  }
+
+  private send(burst: Burst, i: number, id: number, now: number): number {
+    const { departure } = this.parts
+    departure.translate(id)
+    return departure.leave(burst, i, this.egress, id, now)
+  }
+}
