@@ -22,8 +22,10 @@ export type {
   NetworkConfiguration,
   PortConfiguration,
 } from './control/configuration.ts'
+export type { RuleRow } from './control/counts.ts'
 export type { FlowRow } from './control/flows.ts'
 export type { LeaseRow } from './control/lease.ts'
+export type { Restoring } from './control/merge.ts'
 export type { NeighbourRow } from './control/neighbour.ts'
 export { Refusal } from './control/refusal.ts'
 export type {

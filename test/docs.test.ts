@@ -190,6 +190,7 @@ describe('metrics', () => {
     const rows = [{ network: 'lab', protocol: 'tcp', state: 'ESTABLISHED', count: 1 }]
     fabric.flowTally = () => ({ rows, capacity: 1, created: 1 })
     fabric.endpoints = () => [{ network: 'lab', used: 1, capacity: 1 }]
+    await fabric.restoreRules('*filter\nCOMMIT\n')
     try {
       // A frame that nobody receives: the family of drops shows a sample with its labels.
       fabric.memory('a').send(new Uint8Array(60).fill(0xff, 0, 6).fill(2, 6, 12))

@@ -27,16 +27,15 @@ function unreachable(socket: string, error: NodeJS.ErrnoException): Refusal {
 /** Calls the API; resolves to the answer's JSON. Throws a Refusal with the daemon's own line. */
 export function call<T>(
   socket: string,
-  method: 'GET' | 'POST' | 'DELETE',
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
   path: string,
-  body?: object,
+  body?: object | string,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    const text = body === undefined ? undefined : JSON.stringify(body)
+    const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body)
+    const type = typeof body === 'string' ? 'text/plain' : 'application/json'
     const headers =
-      text === undefined
-        ? {}
-        : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
+      text === undefined ? {} : { 'content-type': type, 'content-length': Buffer.byteLength(text) }
     const asked = request({ socketPath: socket, method, path, headers, agent: false }, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))

@@ -12,6 +12,7 @@ import { networks } from './network.ts'
 import { withSocket } from './option.ts'
 import { ports } from './port.ts'
 import { publish } from './publish.ts'
+import { rules } from './rules.ts'
 import { run } from './run.ts'
 import { daemon } from './up.ts'
 
@@ -38,6 +39,7 @@ function program(): Command {
     leases,
     publish,
     conntrack,
+    rules,
     later,
   ])
     add(root)

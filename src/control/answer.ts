@@ -1,5 +1,6 @@
 /** The form of what the API answers: one zod schema for each row, in the names of rows.ts. */
 import * as z from 'zod'
+import { TABLES } from '../chain/rule.ts'
 
 const count = z.number().min(0)
 const name = z.string()
@@ -129,6 +130,20 @@ export const PublishAnswer = z.strictObject({
   reason: z.string().describe('why nobody is led inside, empty when the mapping is up'),
   origin: z.enum(['file', 'runtime', 'run']),
 })
+
+export const RuleAnswer = z.strictObject({
+  table: z.enum(TABLES),
+  chain: z.string(),
+  number: z.int().describe("from 1 on in its chain; 0 is the chain's policy"),
+  rule: z.string().describe('as iptables-save prints it'),
+  packets: count,
+  bytes: count,
+  line: z.int().describe('of the text that it was read from, 0 if it stands in none'),
+})
+
+export const FindingAnswer = z.strictObject({ line: z.int(), text: z.string() })
+
+export const TextAnswer = z.strictObject({ text: z.string() })
 
 export const StatusAnswer = z.strictObject({
   version: z.string(),

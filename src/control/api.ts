@@ -11,6 +11,7 @@ import { pathText, problems } from './problem.ts'
 import { Absent, Refusal } from './refusal.ts'
 import type { Route, Service } from './route.ts'
 import { routes } from './routes.ts'
+import { TEXT_LENGTH_MAX } from './written.ts'
 
 /** A daemon that serves; before that every request is answered 503. */
 export interface Serving extends Service {
@@ -92,6 +93,7 @@ export class Api {
     this.app.route({
       method: route.method,
       url,
+      ...(route.text ? { bodyLimit: TEXT_LENGTH_MAX } : {}),
       handler: (request, reply) => this.handle(route, request, reply),
     })
   }
@@ -100,6 +102,8 @@ export class Api {
     if (route.handle === undefined) return reply.code(501).send({ error: 'not available yet' })
     const params = request.params as Record<string, string>
     const call = { params, query: request.query as Record<string, string>, body: request.body }
+    if (route.text && typeof call.body !== 'string')
+      return reply.code(400).send({ error: 'the body is no text; send it as text/plain' })
     for (const part of ['query', 'body'] as const) {
       const result = route[part]?.safeParse(call[part] ?? {})
       if (result === undefined || result.success) continue

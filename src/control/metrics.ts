@@ -5,6 +5,7 @@
 import type { Metric, Registry } from 'prom-client'
 import { BURST_BOUNDS } from '../memory/counters.ts'
 import type { PoolUse } from './binding.ts'
+import type { RuleSample } from './counts.ts'
 import type { FlowTally } from './flows.ts'
 import type { PoolRow } from './lease.ts'
 import type { NetworkRow, PortRow, WorkerRow } from './rows.ts'
@@ -21,6 +22,7 @@ interface Rows {
   pools: PoolRow[]
   flows: { rows: FlowTally[]; capacity: number; created: number }
   endpoints: PoolUse[]
+  rules: readonly RuleSample[]
 }
 
 interface Value {
@@ -57,6 +59,16 @@ function perPool(name: string, help: string, value: (row: PoolRow) => number): F
 function perWorker(name: string, help: string, value: (row: WorkerRow) => number): Family {
   const values = ({ workers }: Rows) =>
     workers.map((row) => ({ labels: { worker: row.worker }, value: value(row) }))
+  return { name, help, type: 'counter', values }
+}
+
+/** `rule` is the rule's comment, else a hash of what it says; rules of a chain with the same one are summed. */
+function perRule(name: string, help: string, value: (row: RuleSample) => number): Family {
+  const values = ({ rules }: Rows) =>
+    rules.map((row) => ({
+      labels: { table: row.table, chain: row.chain, rule: row.rule },
+      value: value(row),
+    }))
   return { name, help, type: 'counter', values }
 }
 
@@ -165,6 +177,8 @@ const families: Family[] = [
     values: ({ endpoints }) =>
       endpoints.map(({ network, capacity }) => ({ labels: { network }, value: capacity })),
   },
+  perRule('bridgeport_rule_packets_total', 'Packets that met a rule or a policy.', (row) => row.packets),
+  perRule('bridgeport_rule_bytes_total', 'Bytes of packets that met a rule or a policy.', (row) => row.bytes),
   perPool('bridgeport_dhcp_leases', 'Addresses leased by DHCP.', (row) => row.leases),
   perPool('bridgeport_dhcp_capacity', 'Addresses that can be leased by DHCP.', (row) => row.capacity),
   {
@@ -197,6 +211,7 @@ export class Metrics {
     pools: [],
     flows: { rows: [], capacity: 0, created: 0 },
     endpoints: [],
+    rules: [],
   }
   private readonly fabric: Switch
 
@@ -234,6 +249,7 @@ export class Metrics {
       pools: fabric.pools(),
       flows: fabric.flowTally(),
       endpoints: fabric.endpoints(),
+      rules: fabric.rulebook.samples(),
     }
     return this.registry.metrics()
   }

@@ -14,6 +14,7 @@ function content(schema: z.ZodType, io: 'input' | 'output'): object {
   return { content: { 'application/json': { schema: jsonSchema(schema, io) } } }
 }
 
+const text = { required: true, content: { 'text/plain': { schema: { type: 'string' } } } }
 const error = { $ref: '#/components/responses/error' }
 
 function operation(route: Route): object {
@@ -34,6 +35,7 @@ function operation(route: Route): object {
   return {
     summary: route.summary,
     ...(parameters.length === 0 ? {} : { parameters }),
+    ...(route.text ? { requestBody: text } : {}),
     ...(route.body === undefined ? {} : { requestBody: { required: true, ...content(route.body, 'input') } }),
     responses: {
       ...success,

@@ -14,10 +14,11 @@ import { unavailable } from './pending.ts'
 import { pathText } from './problem.ts'
 import { Absent, Refusal } from './refusal.ts'
 import type { MacRow, NetworkRow, PortRow, PublishRow } from './rows.ts'
+import type { Restoring } from './rules.ts'
 import * as runtime from './runtime.ts'
 import type { NetworkInput, PortInput } from './schema.ts'
 import type { Switch } from './switch.ts'
-import { type Guests, Tenants } from './tenant.ts'
+import { addressFor, type Guests, Tenants } from './tenant.ts'
 import * as written from './written.ts'
 
 export class Registry {
@@ -120,6 +121,21 @@ export class Registry {
       if (this.loaded[kind].outdated) written.forget(kind, this.configuration.state)
   }
 
+  /** Puts rules in force until their file changes. Throws a Refusal, and then the others go on. */
+  restoreRules(text: string, how: Restoring): Promise<void> {
+    return this.inTurn(async () => {
+      const { configuration, rules } = this.loaded
+      const before = configuration.rules
+      const whole = await this.fabric.restoreRules(text, how)
+      try {
+        configuration.rules = written.keep('rules', whole, rules.digest, configuration.state)
+      } catch (error) {
+        await this.fabric.restoreRules(before?.text ?? '')
+        throw error
+      }
+    })
+  }
+
   addNetwork(name: string, input: NetworkInput): Promise<NetworkRow> {
     return this.inTurn(async () => {
       this.vacant(name)
@@ -152,7 +168,10 @@ export class Registry {
   }
 
   private async plug(name: string, input: PortInput): Promise<void> {
-    const guests = this.tenants.with(name, { ...input, ...this.addressFor(input) } as PortInput)
+    const guests = this.tenants.with(name, {
+      ...input,
+      ...addressFor(input, this.configuration, this.fabric),
+    } as PortInput)
     const pid = processOf(input)
     const place = pid === null ? null : namespace.identity(pid)
     await this.change(this.loaded.added, guests)
@@ -161,20 +180,6 @@ export class Registry {
     if (row?.address !== null || guests.ports.get(name)?.address !== 'dhcp') return
     await this.change(this.loaded.added, this.tenants.without(name))
     throw new Refusal(`network ${input.network}`, 'all its addresses are leased', 'widen dhcp.range')
-  }
-
-  private addressFor(input: PortInput): { address?: string } {
-    const network = this.loaded.configuration.networks.get(input.network)
-    if (input.address !== undefined || !network?.subnet) return {}
-    if (network.dhcp !== null) return { address: 'dhcp' }
-    const free = this.fabric.allocateAddress(input.network)
-    if (free === null)
-      throw new Refusal(
-        `network ${input.network}`,
-        `no address of ${network.subnet.text} is free`,
-        'end a process or name one with --address',
-      )
-    return { address: free }
   }
 
   private vacant(name: string): void {

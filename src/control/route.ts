@@ -19,11 +19,13 @@ export interface Call {
 }
 
 export interface Route {
-  method: 'GET' | 'POST' | 'DELETE'
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   path: string
   summary: string
   query?: z.ZodType
   body?: z.ZodType
+  /** the body is text/plain, of at most TEXT_LENGTH_MAX */
+  text?: boolean
   answer?: z.ZodType
   /** absent: the feature does not exist yet */
   handle?: (service: Service, call: Call) => unknown

@@ -5,6 +5,7 @@
 import * as z from 'zod'
 import * as added from './added.ts'
 import * as answer from './answer.ts'
+import { firewall } from './firewall.ts'
 import { done, type Route, type Service } from './route.ts'
 import * as schema from './schema.ts'
 import { traffic } from './traffic.ts'
@@ -195,7 +196,7 @@ const leases: Route[] = [
 ]
 
 /** Fixed names of what comes later: they answer 501. */
-const later: Route[] = ['rules', 'sets', 'capture', 'why'].map((noun) => ({
+const later: Route[] = ['sets', 'capture', 'why'].map((noun) => ({
   method: 'GET',
   path: `/v1/${noun}`,
   summary: `Not available yet: ${noun}`,
@@ -208,5 +209,6 @@ export const routes: readonly Route[] = [
   ...macs,
   ...leases,
   ...traffic,
+  ...firewall,
   ...later,
 ]

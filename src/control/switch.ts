@@ -1,6 +1,7 @@
 /** The switch as the control thread sees it: it turns a configuration into devices, tables, services and a program for the workers. */
 import { createHash } from 'node:crypto'
 import { EventEmitter } from 'node:events'
+import type { Finding } from '../chain/lint.ts'
 import { Arena, LENGTH_MAX } from '../memory/arena.ts'
 import { STRIDE } from '../memory/pool.ts'
 import * as device from '../port/device.ts'
@@ -10,7 +11,9 @@ import { HostSide } from '../port/uplink.ts'
 import type { PoolUse } from './binding.ts'
 import * as binding from './binding.ts'
 import type { Configuration } from './configuration.ts'
+import type { RuleRow } from './counts.ts'
 import { Crew, framesPerWorker } from './crew.ts'
+import { Events } from './events.ts'
 import type { FlowQuery, FlowRow, FlowTally } from './flows.ts'
 import * as flows from './flows.ts'
 import * as ground from './ground.ts'
@@ -22,6 +25,7 @@ import * as neighbour from './neighbour.ts'
 import { Plant } from './plant.ts'
 import { Refusal } from './refusal.ts'
 import type { MacRow, NetworkRow, PortRow, PublishRow, WorkerRow } from './rows.ts'
+import { type Restoring, Rulebook } from './rules.ts'
 import { Works } from './works.ts'
 
 /** Room in the arena beside the pool: counters, rings and, mostly, tables; untouched pages cost nothing. */
@@ -38,27 +42,29 @@ export interface Log {
   warn(fields: object, message: string): void
 }
 
-interface Events {
+interface Told {
   /** a worker died: the switch must end */
   failed: [Error]
   /** a port of `bridgeport run` whose namespace died was removed */
   gone: [string]
 }
 
-export class Switch extends EventEmitter<Events> {
+export class Switch extends EventEmitter<Told> {
   private readonly plant: Plant
-  private readonly crew: Crew
   private readonly works: Works
   private readonly looker: NodeJS.Timeout
+  readonly events: Events
+  readonly rulebook: Rulebook
   private timer: NodeJS.Timeout | null = null
   private turn: Promise<unknown> = Promise.resolve()
   private closed = false
 
-  private constructor(plant: Plant, crew: Crew, works: Works) {
+  private constructor(plant: Plant, crew: Crew, works: Works, log: Log) {
     super()
+    this.events = new Events(plant, log)
+    this.rulebook = new Rulebook(plant, crew, { typeOf: () => null, place: () => null }, this.events)
     this.works = works
     this.plant = plant
-    this.crew = crew
     crew.on('failed', (error) => this.emit('failed', error))
     crew.on('lost', (lost) => void this.inTurn(() => this.lose(lost.incarnation)))
     crew.on('frames', (index) => works.ends.tell(index))
@@ -81,10 +87,12 @@ export class Switch extends EventEmitter<Events> {
     const host = new HostSide(instance, configuration.state, (text) => log.warn({}, text))
     const plant = new Plant(arena, instance, workers, capacity)
     const state = configuration.socket.startsWith(EMBEDDED) ? null : configuration.state
-    const started = new Switch(plant, crew, new Works(plant, crew, host, state, log))
+    const started = new Switch(plant, crew, new Works(plant, crew, host, state, log), log)
     try {
       if (state !== null) host.repair()
-      await started.works.change(configuration, true)
+      // Ports come last: no frame passes before the rules are in force.
+      if (configuration.rules !== null) await started.works.swap()
+      await started.rulebook.around(configuration, () => started.works.change(configuration, true))
       started.watch()
     } catch (error) {
       await started.close()
@@ -104,7 +112,7 @@ export class Switch extends EventEmitter<Events> {
       return Promise.reject(new Refusal('conntrack.capacity', why, 'restart the switch'))
     }
     return this.inTurn(async () => {
-      await this.works.change(next, false)
+      await this.rulebook.around(next, () => this.works.change(next, false))
       this.watch()
     })
   }
@@ -151,6 +159,7 @@ export class Switch extends EventEmitter<Events> {
     this.closed = true
     if (this.timer) clearInterval(this.timer)
     clearInterval(this.looker)
+    this.events.close()
     await this.turn
     await this.works.close()
   }
@@ -240,23 +249,38 @@ export class Switch extends EventEmitter<Events> {
 
   /** Forgets learned MACs, of one network or one port if named; returns how many. */
   flushMacs(network?: string, port?: string): Promise<number> {
-    const net = network === undefined ? -1 : this.plant.nets.get(network)?.index
-    const member = port === undefined ? -1 : this.plant.members.get(port)?.index
-    const refuse = (what: string, remedy: string) =>
-      Promise.reject(new Refusal('mac flush', `there is no ${what}`, remedy))
-    if (net === undefined) return refuse(`network ${network}`, 'see bridgeport network ls')
-    if (member === undefined) return refuse(`port ${port}`, 'see bridgeport port ls')
-    return this.inTurn(() => this.crew.order({ type: 'flush', network: net, port: member }))
+    return this.inTurn(() => this.works.flushMacs(network, port))
   }
 
   /** Forgets neighbours that the gateways learned, of one network if named; returns how many. */
   flushNeighbours(network?: string): Promise<number> {
-    const net = network === undefined ? -1 : this.plant.nets.get(network)?.index
-    if (net === undefined) {
-      const remedy = 'see bridgeport network ls'
-      return Promise.reject(new Refusal('neigh flush', `there is no network ${network}`, remedy))
-    }
-    return this.inTurn(() => this.crew.order({ type: 'neighbours', network: net }))
+    return this.inTurn(() => this.works.flushNeighbours(network))
+  }
+
+  /** The rules in force with their counters, policies included. */
+  rules(): RuleRow[] {
+    return this.rulebook.rows()
+  }
+
+  /** The rules in force as iptables-save prints them. */
+  saveRules(withCounters = false): string {
+    return this.rulebook.save(withCounters)
+  }
+
+  /** Findings about a text that would be accepted; throws a Refusal for one that would not. */
+  checkRules(text: string): Finding[] {
+    return this.rulebook.check(text)
+  }
+
+  /**
+   * Puts a text in iptables-save's format in force, as iptables-restore does; resolves to the whole text that is in force then. Throws a
+   * Refusal with the place of the first mistake, and then nothing has changed.
+   */
+  restoreRules(text: string, how: Restoring = {}): Promise<string> {
+    return this.inTurn(async () => {
+      await this.rulebook.enforce(this.rulebook.restore(text, how))
+      return this.rulebook.text
+    })
   }
 
   /** The embedding program's end of a memory port; throws a Refusal if there is none of that name. */

@@ -1,8 +1,11 @@
 /** The ports of `bridgeport run`: each lives as long as the process of its namespace, and what it left running goes with it. */
 import * as namespace from '../port/namespace.ts'
+import type { Configuration } from './configuration.ts'
 import { processOf } from './load.ts'
+import { Refusal } from './refusal.ts'
 import type { PublishEntry } from './resolve.ts'
 import type { PortInput } from './schema.ts'
+import type { Switch } from './switch.ts'
 
 /** How often a process is looked for, in milliseconds: its namespace may outlive it. */
 const WATCH_MS = 1000
@@ -63,4 +66,19 @@ export class Tenants {
     if (this.timer !== null) clearInterval(this.timer)
     this.timer = null
   }
+}
+
+/** The address of a `run` port that names none: leased, or the next free one. Throws a Refusal if there is none left. */
+export function addressFor(
+  input: PortInput,
+  { networks }: Configuration,
+  fabric: Pick<Switch, 'allocateAddress'>,
+): { address?: string } {
+  const network = networks.get(input.network)
+  if (input.address !== undefined || !network?.subnet) return {}
+  if (network.dhcp !== null) return { address: 'dhcp' }
+  const free = fabric.allocateAddress(input.network)
+  if (free !== null) return { address: free }
+  const why = `no address of ${network.subnet.text} is free`
+  throw new Refusal(`network ${input.network}`, why, 'end a process or name one with --address')
 }

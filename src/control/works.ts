@@ -13,6 +13,7 @@ import { ending } from './host.ts'
 import { type Member, placeOf } from './member.ts'
 import { allSites, type Plant } from './plant.ts'
 import { PROTOCOLS, stale } from './publish.ts'
+import { Refusal } from './refusal.ts'
 import { Services } from './services.ts'
 import type { Log } from './switch.ts'
 import { explain, sharedCards } from './uplink.ts'
@@ -113,6 +114,27 @@ export class Works {
   forget(which: Which): Promise<number> {
     const any = { protocol: 0, source: 0, destination: 0, sourcePort: 0, destinationPort: 0 }
     return this.crew.order({ type: 'flows', ...any, ...which })
+  }
+
+  /** Forgets learned MACs, of one network or one port if named; returns how many. Throws a Refusal for one that there is not. */
+  async flushMacs(network?: string, port?: string): Promise<number> {
+    const member = port === undefined ? -1 : this.plant.members.get(port)?.index
+    const place = this.networkIndex('mac flush', network)
+    if (member === undefined)
+      throw new Refusal('mac flush', `there is no port ${port}`, 'see bridgeport port ls')
+    return await this.crew.order({ type: 'flush', network: place, port: member })
+  }
+
+  /** Forgets neighbours that the gateways learned, of one network if named; returns how many. */
+  async flushNeighbours(network?: string): Promise<number> {
+    return await this.crew.order({ type: 'neighbours', network: this.networkIndex('neigh flush', network) })
+  }
+
+  /** -1 for all. */
+  private networkIndex(what: string, network: string | undefined): number {
+    const index = network === undefined ? -1 : this.plant.nets.get(network)?.index
+    if (index !== undefined) return index
+    throw new Refusal(what, `there is no network ${network}`, 'see bridgeport network ls')
   }
 
   /** Has the host forward and translate for the links into its stack, and opens what is published there. */
