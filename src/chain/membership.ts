@@ -10,7 +10,9 @@ export interface Membership {
 
 /** IPSET_MAXNAMELEN without its end, and IPSET_DIM_MAX. */
 const NAME_LENGTH = 31
-const DIMENSIONS = 3
+const DIMENSIONS = 6
+/** What SetTable has bits for; sets have two dimensions at most, so those behind say nothing. */
+const ASKED = 3
 
 export function parse(name: string, flags: string): Membership {
   if (name === '' || name.length > NAME_LENGTH)
@@ -28,8 +30,9 @@ export function print({ name, sides }: Membership): string[] {
 
 /** As SetTable wants it. */
 export function how({ sides }: Membership): number {
-  return sides.reduce(
+  const asked = sides.slice(0, ASKED)
+  return asked.reduce(
     (bits, isDestination, k) => bits | (isDestination ? 1 << k : 0),
-    sides.length * DIMENSION,
+    asked.length * DIMENSION,
   )
 }

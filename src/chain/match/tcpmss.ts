@@ -27,7 +27,11 @@ export const tcpmss: MatchKind<Tcpmss> = {
     return [...negation(not), '--mss', least === most ? `${least}` : `${least}:${most}`]
   },
   code({ least, most, not }, emit) {
-    return { text: `M[${emit.matcher({ type: 'tcpmss', least, most, not })}].ask(x)`, nature: PURE }
+    return {
+      text: `M[${emit.matcher({ type: 'tcpmss', least, most, not })}].ask(x)`,
+      nature: PURE,
+      drops: true,
+    }
   },
   shows(_data, x, view) {
     const size = segmentSize(view, x)
