@@ -4,6 +4,7 @@ import type { Engine } from '../chain/engine.ts'
 import type { Names } from '../chain/plan.ts'
 import * as r from '../chain/registers.ts'
 import type { Arena } from '../memory/arena.ts'
+import { PORT_COUNT_MAX } from '../memory/counters.ts'
 import * as reason from '../pipeline/reason.ts'
 import type { Port } from '../port/port.ts'
 import {
@@ -54,8 +55,8 @@ export class Chains {
 
   /** Takes over what bears the names that rules mention. Cold. */
   name(names: Names): void {
-    this.portNames = Int32Array.from(names.ports)
-    this.networkNames = Int32Array.from(names.networks)
+    this.portNames = roomy(names.ports)
+    this.networkNames = roomy(names.networks)
     this.engine.names = names
     this.flows.trails.fill(0)
   }
@@ -214,6 +215,13 @@ export class Chains {
     if (protocol === ipv4.PROTOCOL_ICMP) return (icmp.type(view, transport) << 8) | icmp.code(view, transport)
     return protocol === SCTP || protocol === UDP_LITE || protocol === DCCP ? view.getInt32(transport) : 0
   }
+}
+
+/** Numbers by index, with room for every index that a port or a network may have. */
+function roomy(numbers: Int32Array): Int32Array {
+  const result = new Int32Array(Math.max(numbers.length, 2 * PORT_COUNT_MAX))
+  result.set(numbers)
+  return result
 }
 
 /** PACKET_HOST, PACKET_BROADCAST or PACKET_MULTICAST of a frame that the gateway got. */

@@ -4,6 +4,12 @@
  *
  *   guests 10.0.0.11, .12 … ── gateway 10.0.0.1 ║ 198.51.100.2 ── router 198.51.100.1 ── anybody
  */
+import { compile, type Numbering } from '../../src/chain/compile.ts'
+import type { SetPlace } from '../../src/chain/extension.ts'
+import { restore } from '../../src/chain/restore.ts'
+import type { Ruleset } from '../../src/chain/rule.ts'
+import { save } from '../../src/chain/save.ts'
+import { numbers } from '../../src/control/names.ts'
 import type { Parts } from '../../src/gateway/parts.ts'
 import { timeouts } from '../../src/gateway/timeout.ts'
 import type { GatewayProgram, LinkProgram, RedirectProgram } from '../../src/pipeline/program.ts'
@@ -13,9 +19,13 @@ import * as flow from '../../src/table/flow.ts'
 import { GATEWAY } from '../../src/table/mac.ts'
 import * as neighbour from '../../src/table/neighbour.ts'
 import * as tally from '../../src/table/tally.ts'
+import { Tally } from '../../src/table/tally.ts'
 import { arp, ethernet, ip, mac, type Vnet, vnet } from './frame.ts'
 import { type Fed, Rig } from './rig.ts'
 
+/** names that rules may use, by index */
+const NETWORKS: Record<string, number> = { lan: 1, wan: 2 }
+const PORTS: Record<string, number> = { guest0: 0, guest1: 1, guest2: 2, guest3: 3, router: 4 }
 export const INSIDE = '10.0.0.1'
 export const OUTSIDE = '198.51.100.2'
 const ROUTER = '198.51.100.1'
@@ -61,6 +71,8 @@ export interface Settings {
 export class House {
   readonly rig: Rig
   readonly memory: Omit<GatewayProgram, 'timeouts' | 'redirects' | 'names'>
+  private numbering: Numbering | null = null
+  private ruleset: Ruleset | null = null
   /** what stations got and the test did not look at yet, by port */
   private readonly kept: Got[][] = [[], [], [], [], []]
 
@@ -122,6 +134,42 @@ export class House {
     }))
     rig.gateway = { ...this.memory, timeouts: timeouts(settings.timeouts), redirects, names: null }
     rig.apply()
+  }
+
+  /**
+   * Puts rules in force. Names: `lan` and `wan` are the networks of the guests and of the uplink, guest0 to guest3 and router their ports.
+   * `sets` says where the sets are that the rules use.
+   */
+  rules(text: string, sets: (name: string) => SetPlace | null = () => null): void {
+    const ruleset = restore(text)
+
+    const kindOf = (name: string) =>
+      name in NETWORKS ? ('network' as const) : name in PORTS ? ('port' as const) : null
+    const { plan, numbering } = compile(ruleset, { kindOf, set: sets }, this.numbering)
+    const indexed = (all: Record<string, number>) =>
+      Object.entries(all).map(([name, index]) => ({ name, index }))
+    plan.names = numbers(numbering, indexed(NETWORKS), indexed(PORTS))
+    this.ruleset = ruleset
+    this.numbering = numbering
+    this.rig.swap.rules(plan)
+    while (!this.rig.swap.prepare(1000));
+    this.rig.gateway = { ...this.rig.gateway!, names: plan.names }
+  }
+
+  /** The rules in force as iptables-save -c prints them. */
+  saved(): string {
+    const { counters } = this.numbering!
+    const counts = new Tally(this.rig.arena, this.memory.tallyAt).read(counters.length)
+    return save(
+      this.ruleset!,
+      (table, chain, index) => {
+        const n = counters.findIndex(
+          (each) => each.table === table && each.chain === chain && each.index === index,
+        )
+        return [counts[2 * n], counts[2 * n + 1]]
+      },
+      true,
+    )
   }
 
   /** A guest sends an IPv4 packet to its gateway. */
