@@ -2,26 +2,36 @@
 import type { MatchKind, TargetKind } from './extension.ts'
 import { addrtype } from './match/addrtype.ts'
 import { comment } from './match/comment.ts'
+import { connbytes } from './match/connbytes.ts'
+import { connlimit } from './match/connlimit.ts'
 import { connmark } from './match/connmark.ts'
 import { conntrack } from './match/conntrack.ts'
 import { dscp } from './match/dscp.ts'
 import { ecn } from './match/ecn.ts'
+import { hashlimit } from './match/hashlimit.ts'
 import { icmp } from './match/icmp.ts'
 import { ip } from './match/ip.ts'
 import { iprange } from './match/iprange.ts'
 import { length } from './match/length.ts'
+import { limit } from './match/limit.ts'
 import { mac } from './match/mac.ts'
 import { mark } from './match/mark.ts'
 import { multiport } from './match/multiport.ts'
 import { physdev } from './match/physdev.ts'
 import { pkttype } from './match/pkttype.ts'
+import { quota } from './match/quota.ts'
+import { recent } from './match/recent.ts'
 import { rpfilter } from './match/rpfilter.ts'
 import { set } from './match/set.ts'
 import { state } from './match/state.ts'
+import { statistic } from './match/statistic.ts'
+import { string } from './match/string.ts'
 import { tcp } from './match/tcp.ts'
 import { tcpmss } from './match/tcpmss.ts'
+import { time } from './match/time.ts'
 import { tos } from './match/tos.ts'
 import { ttl } from './match/ttl.ts'
+import { u32 } from './match/u32.ts'
 import { udp } from './match/udp.ts'
 import { accept } from './target/accept.ts'
 import { connmark as connmarkTarget } from './target/connmark.ts'
@@ -74,6 +84,16 @@ const matches: AnyMatch[] = [
   tcpmss,
   tos,
   ttl,
+  connbytes,
+  connlimit,
+  hashlimit,
+  limit,
+  quota,
+  recent,
+  statistic,
+  string,
+  time,
+  u32,
 ]
 
 const targets: AnyTarget[] = [

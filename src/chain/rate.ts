@@ -40,3 +40,12 @@ export function printRate(period: number, scale: number): { text: string; second
   const { printed, seconds } = UNITS[unit]
   return { text: `${Math.floor((seconds * scale) / period)}/${printed}`, seconds }
 }
+
+/** A number of up to 64 bits, as decimal digits: more than a JavaScript number holds. */
+export function decimal(text: string): string {
+  const value = /^(0x[0-9a-f]+|\d+)$/i.test(text) ? text.replace(/^0(?=[0-7]+$)/, '0o') : null
+  if (value === null || /^0\d/.test(value)) throw new Wrong('is not a number')
+  const number = BigInt(value)
+  if (number >= 2n ** 64n) throw new Wrong('does not fit into 64 bits')
+  return number.toString()
+}

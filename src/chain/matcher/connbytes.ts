@@ -35,6 +35,11 @@ export interface ConnbytesSpec extends MatcherSpec {
   to: number
 }
 
+/** Packets that a flow is known to have carried in a direction. */
+export function packetsOf(words: Int32Array, flow: number, direction: number): number {
+  return words[flow * WORDS + PACKETS + direction] >>> 0
+}
+
 export class Connbytes implements Matcher {
   private readonly flows: FlowTable
   private readonly spec: ConnbytesSpec
@@ -72,9 +77,7 @@ export class Connbytes implements Matcher {
     const own = flow === 0 || (words[flow * WORDS + STATUS] & 0xff) === x[PROTOCOL]
     const more = own && x[DIRECTION] === direction ? (bytes ? x[LENGTH] : 1) : 0
     if (flow === 0) return more
-    const counted = bytes
-      ? f64[flow * (WORDS / 2) + BYTES + direction]
-      : words[flow * WORDS + PACKETS + direction] >>> 0
+    const counted = bytes ? f64[flow * (WORDS / 2) + BYTES + direction] : packetsOf(words, flow, direction)
     return counted + more
   }
 }
