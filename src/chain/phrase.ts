@@ -1,30 +1,16 @@
 /** Reads the words of one rule, behind its chain, into matches and a target. */
-import type { Form, MatchKind, TargetKind } from './extension.ts'
+import type { MatchKind } from './extension.ts'
 import { Wrong } from './extension.ts'
 import { matchKind, matchNames, targetKind, targetNames } from './kinds.ts'
+import type { Line } from './line.ts'
 import { type Ip, ip } from './match/ip.ts'
-import { Misread } from './misread.ts'
+import { COMMON, type Found, type Loaded, resolve } from './option.ts'
 import { printProtocol } from './protocol.ts'
 import type { Chain, Rule, Use } from './rule.ts'
 import type { Word } from './words.ts'
 
 /** What a rule's words became: several rules where -s or -d list several addresses, in iptables' order. */
 export type Phrase = Pick<Rule, 'matches' | 'target' | 'goto' | 'packets' | 'bytes'>
-
-/** A match or target whose options may follow. */
-interface Loaded {
-  kind: MatchKind | TargetKind
-  data: unknown
-  column: number
-  said: Set<string>
-}
-
-/** An option as it stands in the rule: what it is called, and the extension that takes it, null for those that belong to none. */
-interface Found {
-  option: string
-  form: Exclude<Form, string>
-  owner: Loaded | null
-}
 
 /** A list of addresses waits until all else is read: every pair of them becomes a rule. */
 interface List {
@@ -33,26 +19,19 @@ interface List {
   not: boolean
 }
 
-const COMMON: Record<string, Form> = {
-  '-j': { words: 1 },
-  '-g': { words: 1 },
-  '-m': { words: 1 },
-  '-c': { words: 2 },
-  '-4': { words: 0 },
-  '--jump': '-j',
-  '--goto': '-g',
-  '--match': '-m',
-  '--set-counters': '-c',
-  '--ipv4': '-4',
+/** Base chains whose packets have not come by, or do not leave by, an interface. */
+const NOWHERE: Record<string, string[]> = {
+  '-i': ['OUTPUT', 'POSTROUTING'],
+  '-o': ['PREROUTING', 'INPUT'],
 }
 
 /** Protocols whose options need no -m. */
 const IMPLIED = ['icmp', 'tcp', 'udp']
 
 export class PhraseReader {
-  private readonly line: number
-  private readonly length: number
+  private readonly line: Line
   private readonly words: Word[]
+  private readonly chain: Chain
   private readonly chains: Map<string, Chain>
   private at: number
   private readonly loaded: Loaded[] = []
@@ -64,12 +43,12 @@ export class PhraseReader {
   private bytes = 0
   private implied = false
 
-  /** Reads from the word at `at` on; `length` is that of the whole line. */
-  constructor(line: number, length: number, words: Word[], at: number, chains: Map<string, Chain>) {
+  /** Reads from the word at `at` on, for a rule of the chain, which is one of those. */
+  constructor(line: Line, at: number, chain: Chain, chains: Map<string, Chain>) {
     this.line = line
-    this.length = length
-    this.words = words
+    this.words = line.words
     this.at = at
+    this.chain = chain
     this.chains = chains
     this.base = { kind: ip as MatchKind, data: ip.begin(), column: 0, said: new Set() }
     this.loaded.push(this.base)
@@ -90,7 +69,8 @@ export class PhraseReader {
     const matches: Use[] = []
     if (ip.print(data).length > 0) matches.push({ name: 'ip', data, column: this.base.column })
     for (const { kind, data, column } of this.loaded) {
-      if (kind !== (ip as MatchKind) && matchKind(kind.name) === kind) matches.push({ name: kind.name, data, column })
+      if (kind !== (ip as MatchKind) && matchKind(kind.name) === kind)
+        matches.push({ name: kind.name, data, column })
     }
     return { matches, target: this.target, goto: this.goto, packets: this.packets, bytes: this.bytes }
   }
@@ -112,10 +92,10 @@ export class PhraseReader {
     if (not) this.at++
     const word = this.words[this.at]
     if (word === undefined)
-      throw this.wrong(null, 'an option is missing behind `!`', 'name what is not to match')
+      throw this.line.wrong(null, 'an option is missing behind `!`', 'name what is not to match')
     const found = this.find(word)
     if (not && !found.form.negatable)
-      throw this.wrong(first, `${found.option} cannot be inverted`, 'leave `!` out')
+      throw this.line.wrong(first, `${found.option} cannot be inverted`, 'leave `!` out')
     this.at++
     const words = this.take(word, found)
     if (found.owner === null) this.common(found.option, words)
@@ -128,7 +108,7 @@ export class PhraseReader {
     const equals = word.text.startsWith('--') ? word.text.indexOf('=') : -1
     if (equals > 0) {
       if (form.words === 0)
-        throw this.wrong(word, `${option} takes no value`, 'leave `=` and what follows out')
+        throw this.line.wrong(word, `${option} takes no value`, 'leave `=` and what follows out')
       words.push({ text: word.text.slice(equals + 1), column: word.column + equals + 1, quoted: false })
     }
     while (words.length < form.words) {
@@ -136,7 +116,7 @@ export class PhraseReader {
       if (form.optional && words.length === form.words - 1 && (next === undefined || /^[-!]/.test(next.text)))
         break
       if (next === undefined) {
-        throw this.wrong(null, `${option} lacks ${form.words === 1 ? 'its value' : 'a value'}`, 'add it')
+        throw this.line.wrong(null, `${option} lacks ${form.words === 1 ? 'its value' : 'a value'}`, 'add it')
       }
       words.push(next)
       this.at++
@@ -149,21 +129,25 @@ export class PhraseReader {
     else if (option === '-j' || option === '-g') this.jump(words[0], option === '-g')
     else if (option === '-c') {
       for (const word of words)
-        if (!/^\d{1,20}$/.test(word.text)) throw this.wrong(word, 'is no count', 'write a number')
+        if (!/^\d{1,20}$/.test(word.text)) throw this.line.wrong(word, 'is no count', 'write a number')
       this.packets = Number(words[0].text)
       this.bytes = Number(words[1].text)
     }
   }
 
   private give(owner: Loaded, option: string, word: Word, words: Word[], not: boolean): void {
-    if (owner.said.has(option)) throw this.wrong(word, `${option} is said twice`, 'keep one of them')
+    if (owner.said.has(option)) throw this.line.wrong(word, `${option} is said twice`, 'keep one of them')
     owner.said.add(option)
     if (owner === this.base) {
       if (owner.column === 0) owner.column = word.column
+      const { name } = this.chain
+      if (NOWHERE[option]?.includes(name)) {
+        throw this.line.wrong(word, `means nothing in ${name}`, 'leave it out, or use another chain')
+      }
       if (option === '-s' || option === '-d') {
         const addresses = words[0].text.split(',')
         if (not && addresses.length > 1) {
-          throw this.wrong(
+          throw this.line.wrong(
             words[0],
             '`!` does not go with several addresses',
             'write a rule for each, or use a set',
@@ -180,21 +164,21 @@ export class PhraseReader {
   private load(word: Word): void {
     const kind = word.text === 'ip' ? undefined : matchKind(word.text)
     if (!kind)
-      throw this.wrong(word, 'is no match that is known here', `known are ${matchNames().join(', ')}`)
+      throw this.line.wrong(word, 'is no match that is known here', `known are ${matchNames().join(', ')}`)
     this.loaded.push({ kind, data: kind.begin(), column: word.column, said: new Set() })
   }
 
   private jump(word: Word, goto: boolean): void {
-    if (this.target !== null) throw this.wrong(word, 'is a second target', 'a rule has one -j or -g')
+    if (this.target !== null) throw this.line.wrong(word, 'is a second target', 'a rule has one -j or -g')
     const chain = this.chains.get(word.text)
     if (chain?.policy)
-      throw this.wrong(word, 'is a base chain, which no rule leads to', 'name a user chain or a target')
+      throw this.line.wrong(word, 'is a base chain, which no rule leads to', 'name a user chain or a target')
     const kind = goto || chain ? undefined : targetKind(word.text)
     if (!chain && !kind) {
       const remedy = `declare it with \`:${word.text} - [0:0]\` behind *table`
-      if (goto) throw this.wrong(word, 'is no chain of this table', remedy)
+      if (goto) throw this.line.wrong(word, 'is no chain of this table', remedy)
       const known = `or name a target: ${targetNames().join(', ')}`
-      throw this.wrong(
+      throw this.line.wrong(
         word,
         'is neither a chain of this table nor a target that is known here',
         `${remedy}, ${known}`,
@@ -216,7 +200,7 @@ export class PhraseReader {
     const { protocol, notProtocol } = this.base.data as Ip
     if (!notProtocol && protocols.includes(protocol)) return
     const wanted = protocols.map((number) => `-p ${printProtocol(number)}`).join(' or ')
-    throw this.wrong(name, `needs ${wanted}`, `write ${wanted} in the same rule`)
+    throw this.line.wrong(name, `needs ${wanted}`, `write ${wanted} in the same rule`)
   }
 
   /** Runs what an extension does; a Wrong becomes a Misread at the word that it means. */
@@ -226,7 +210,7 @@ export class PhraseReader {
     } catch (error) {
       if (!(error instanceof Wrong)) throw error
       const place = words[Math.min(error.word, words.length - 1)]
-      throw this.wrong(place, error.message, `correct ${what}`)
+      throw this.line.wrong(place, error.message, `correct ${what}`)
     }
   }
 
@@ -235,7 +219,7 @@ export class PhraseReader {
     const equals = word.text.startsWith('--') ? word.text.indexOf('=') : -1
     const text = equals > 0 ? word.text.slice(0, equals) : word.text
     if (!text.startsWith('-')) {
-      throw this.wrong(
+      throw this.line.wrong(
         word,
         'stands where an option should',
         'put values with blanks in double quotes, and `!` before options',
@@ -254,7 +238,7 @@ export class PhraseReader {
     }
     const known = this.loaded.slice(1).flatMap((each) => Object.keys(each.kind.options))
     const options = [...Object.keys(ip.options), ...Object.keys(COMMON), ...known].join(' ')
-    throw this.wrong(
+    throw this.line.wrong(
       word,
       'is no option that is known here',
       `load its match with -m first; known are ${options}`,
@@ -281,18 +265,7 @@ export class PhraseReader {
     const meant = names.map((name) => this.exact(name) as Found)
     if (meant.length === 0) return null
     const same = meant.every(({ option, owner }) => option === meant[0].option && owner === meant[0].owner)
-    if (!same) throw this.wrong(word, `may mean ${names.join(' or ')}`, 'write it in full')
+    if (!same) throw this.line.wrong(word, `may mean ${names.join(' or ')}`, 'write it in full')
     return meant[0]
   }
-
-  /** null: at the end of the line. */
-  private wrong(word: Word | null, why: string, remedy: string): Misread {
-    return new Misread(this.line, word?.column ?? this.length + 1, word?.text ?? '', why, remedy)
-  }
-}
-
-function resolve(options: Record<string, Form>, text: string): Omit<Found, 'owner'> | null {
-  if (!Object.hasOwn(options, text)) return null
-  const form = options[text]
-  return typeof form === 'string' ? resolve(options, form) : { option: text, form }
 }

@@ -148,7 +148,7 @@ function address(word: string, not: boolean): Address | null {
 function interfaceOf(word: string, not: boolean): Interface | null {
   if (word === '') throw new Wrong('is an empty name')
   if (word.length > NAME_LENGTH) throw new Wrong(`is longer than ${NAME_LENGTH} characters`)
-  if (/[\s\p{C}/"\\]/u.test(word)) throw new Wrong('has a character that no interface has in its name')
+  if (/[\s\p{C}"\\]/u.test(word)) throw new Wrong('has a character that no interface has in its name')
   return word === '+' && !not ? null : { name: word, not }
 }
 
