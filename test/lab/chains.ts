@@ -34,6 +34,8 @@ export class Chains {
   readonly tally: Tally
   readonly engine: Engine
   numbering: Numbering | null = null
+  /** runs of rules that became lookups */
+  lookups = 0
 
   constructor() {
     const { arena } = this
@@ -49,6 +51,7 @@ export class Chains {
     this.engine.prepare(plan)
     while (!this.engine.step(1000));
     this.numbering = numbering
+    this.lookups = plan.lookups.length
   }
 
   /** Fills the registers for a packet; what is not said is 0. */
