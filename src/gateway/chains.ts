@@ -37,8 +37,8 @@ export class Chains {
   private readonly view: DataView
   private readonly flows: FlowTable
   /** numbers of names, by port and by network */
-  portNames = new Int32Array(0)
-  networkNames = new Int32Array(0)
+  portNames: Int32Array = new Int32Array(0)
+  networkNames: Int32Array = new Int32Array(0)
 
   constructor(arena: Arena, engine: Engine, tally: Tally, flows: FlowTable) {
     this.engine = engine

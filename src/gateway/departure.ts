@@ -40,7 +40,7 @@ export class Departure {
     const wide = this.fits(this.mtu)
     if (wide >= 0) return wide
     this.translate(id)
-    conntrack.account(id, packet.end - packet.network)
+    if (packet.state !== RELATED) conntrack.account(id, packet.end - packet.network)
     this.age(packet.network)
     return this.leave(burst, i, egress, id, now)
   }

@@ -101,6 +101,18 @@ export class Nat implements Holder {
     return -1
   }
 
+  /** A rule has led a first packet elsewhere: what stands behind an address of the gateway is found there as ever. */
+  onward(packet: Packet): void {
+    const { redirects } = this
+    const isQuery = packet.protocol === ipv4.PROTOCOL_ICMP
+    const port = isQuery ? 0 : packet.replyPorts >>> 16
+    this.redirect = redirects.find(packet.ingress.network.index, packet.protocol, packet.replySource, port)
+    if (this.redirect < 0) return
+    packet.replySource = redirects.to(this.redirect)
+    if (!isQuery)
+      packet.replyPorts = (redirects.port(this.redirect, port) << 16) | (packet.replyPorts & 0xffff)
+  }
+
   /** Whose name a first packet bears that leaves by `egress`: -1 with replyDestination, replyPorts and binding set, or the reason to drop it. */
   postrouting(packet: Packet, egress: Link): number {
     const { ingress } = packet

@@ -18,7 +18,7 @@ import * as reason from '../pipeline/reason.ts'
 import { DNAT, MARK, NEIGHBOURS, NETWORKS, WORDS } from '../table/flow.ts'
 import * as check from './check.ts'
 import type { Link } from './link.ts'
-import { INVALID, NEW, UNTRACKED } from './packet.ts'
+import { INVALID, NEW, RELATED, UNTRACKED } from './packet.ts'
 import type { Parts } from './parts.ts'
 import { unresolved } from './passage.ts'
 import { FOUND, LOCAL } from './route.ts'
@@ -69,7 +69,7 @@ export class Ruled {
     const { packet, chains, conntrack } = this.parts
     const { x } = chains
     chains.enter(packet, now)
-    x[r.BRIDGED] = isBridged ? 1 : 0
+    x[r.BRIDGED] = isBridged ? 1 : packet.ingress.filterBridged ? 2 : 0
     const raw = chains.permits(RAW, PREROUTING)
     if (raw >= 0) return raw
     if (x[r.ZONE] !== 0) packet.zone = x[r.ZONE]
@@ -81,7 +81,8 @@ export class Ruled {
       // A forged packet is dropped whatever the rules say; others that fit nothing are INVALID.
       if (why === reason.MARTIAN) return why
       if (why >= 0) packet.state = INVALID
-      else if (packet.flow >= 0) conntrack.account(packet.flow, packet.end - packet.network)
+      else if (packet.flow >= 0 && packet.state !== RELATED)
+        conntrack.account(packet.flow, packet.end - packet.network)
     }
     if (packet.flow < 0) this.parts.nat.plain(packet)
     chains.tracked(packet)
@@ -105,13 +106,13 @@ export class Ruled {
     let byRule = false
     if ((this.parts.service() & DHCP) !== 0) return HERE
     if (ingress.address === 0) return reason.NO_ROUTE
-    const martian = check.addresses(packet.source, packet.destination, ingress, links)
-    if (martian >= 0) return martian
     if (packet.state === NEW) {
       const verdict = this.redirect()
       if (verdict >= 0) return verdict
       byRule = verdict === RULED
     } else nat.plain(packet)
+    const martian = check.addresses(packet.source, packet.replySource, ingress, links)
+    if (martian >= 0) return martian
     const found = route.find(packet, packet.replySource, byRule)
     if (found === LOCAL) return HERE
     this.egress = route.egress
@@ -128,6 +129,7 @@ export class Ruled {
     nat.plain(packet)
     if (verdict === r.TRANSLATE) {
       range.destination(packet, packet.ingress.address)
+      nat.onward(packet)
       return RULED
     }
     if (verdict !== r.ACCEPT) return reason.RULE_DROPPED
