@@ -115,7 +115,7 @@ export class Ground {
   constructor(make: Make = nobody, journalAt = 0) {
     this.make = make
     this.flows = new FlowTable(this.arena, this.arena.allocate('flows', lengthOf(FLOWS)).at, FLOWS)
-    const kind = (address: number) => this.addresses.kind(address)
+    const kind = (address: number, side: number) => this.addresses.kind(address, side)
     const returns = (x: Int32Array, loose: boolean) => this.addresses.returns(x, loose)
     const { arena, flows, x } = this
     this.footing = { arena, flows, x, journalAt, addresses: { kind, returns } }

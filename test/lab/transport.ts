@@ -29,13 +29,15 @@ export interface Shape {
   /** flags and offset word of the IPv4 header */
   fragment?: number
   ttl?: number
+  tos?: number
 }
 
 function packet(from: End, to: End, protocol: number, payload: Uint8Array, shape: Shape): Uint8Array {
   const addresses = { source: from.address, destination: to.address }
   const bytes = ipv4({ ...addresses, protocol, fragment: shape.fragment ?? 0 }, payload)
-  if (shape.ttl !== undefined) {
-    bytes[8] = shape.ttl
+  if (shape.ttl !== undefined || shape.tos !== undefined) {
+    bytes[1] = shape.tos ?? 0
+    bytes[8] = shape.ttl ?? bytes[8]
     bytes.set([0, 0], 10)
     bytes.set(u16(~sum(bytes.subarray(0, 20))), 10)
   }
@@ -52,13 +54,16 @@ export function udp(from: string, to: string, shape: Shape = {}): Uint8Array {
 export interface Segment extends Shape {
   sequence?: number
   acknowledged?: number
+  /** a multiple of four bytes */
+  options?: Bytes
 }
 
 export function tcp(from: string, to: string, flags: number, shape: Segment = {}): Uint8Array {
   const [source, destination] = [end(from), end(to)]
-  const { sequence = 1000, acknowledged = 0, payload = [] } = shape
+  const { sequence = 1000, acknowledged = 0, payload = [], options = [] } = shape
   const head = [...u16(source.port), ...u16(destination.port), ...u32(sequence), ...u32(acknowledged)]
-  const segment = join(head, [0x50, flags], u16(8000), [0, 0, 0, 0], payload)
+  const length = (20 + options.length) << 2
+  const segment = join(head, [length, flags], u16(8000), [0, 0, 0, 0], options, payload)
   return packet(source, destination, 6, sealed(source, destination, 6, segment, 16), shape)
 }
 

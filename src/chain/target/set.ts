@@ -1,4 +1,5 @@
 /** -j SET: what the packet has goes into a set, or out of one. */
+import { TIMEOUT_MAX } from '../creation.ts'
 import { type Emit, SLOW, type TargetKind, Wrong } from '../extension.ts'
 import { how, type Membership, parse, print } from '../membership.ts'
 import { integer } from '../number.ts'
@@ -10,9 +11,6 @@ interface Set {
   /** seconds, -1: the set's own */
   timeout: number
 }
-
-/** As long as the worker's clock in milliseconds can tell past from future. */
-const TIMEOUT_MAX = 2_147_483
 
 const absent = ['--map-mark', '--map-prio', '--map-queue']
 
