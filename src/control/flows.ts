@@ -160,6 +160,23 @@ function matches(words: Int32Array, network: string, query: FlowQuery): boolean 
   return destination === undefined || words[DESTINATION] === ipv4(destination)
 }
 
+/** A flow's words as a listing shows them. */
+export function row(words: Int32Array, source: FlowSource): FlowRow {
+  return {
+    ...names(words, source),
+    protocol: protocolOf(words),
+    number: words[STATUS] & 0xff,
+    state: (words[STATUS] & 0xff) === TCP ? stateOf(words) : null,
+    timeoutSeconds: Math.floor(((words[DEADLINE] - source.nowMs) | 0) / 1000),
+    original: way(words, 0),
+    reply: way(words, 1),
+    replied: (words[STATUS] & SEEN_REPLY) !== 0,
+    assured: (words[STATUS] & ASSURED) !== 0,
+    mark: words[MARK] >>> 0,
+    zone: (words[STATUS] >>> 8) & 0xff,
+  }
+}
+
 /** The flows that match, at most `limit`. */
 export function rows(source: FlowSource, query: FlowQuery = {}): FlowRow[] {
   const found: FlowRow[] = []
@@ -169,21 +186,34 @@ export function rows(source: FlowSource, query: FlowQuery = {}): FlowRow[] {
     const leftMs = (words[DEADLINE] - source.nowMs) | 0
     if (leftMs <= 0 || !matches(words, where.network, query)) continue
     if (found.length >= limit) break
-    found.push({
-      ...where,
-      protocol: protocolOf(words),
-      number: words[STATUS] & 0xff,
-      state: (words[STATUS] & 0xff) === TCP ? stateOf(words) : null,
-      timeoutSeconds: Math.floor(leftMs / 1000),
-      original: way(words, 0),
-      reply: way(words, 1),
-      replied: (words[STATUS] & SEEN_REPLY) !== 0,
-      assured: (words[STATUS] & ASSURED) !== 0,
-      mark: words[MARK] >>> 0,
-      zone: (words[STATUS] >>> 8) & 0xff,
-    })
+    found.push(row(words, source))
   }
   return found
+}
+
+/** A key of a flow, as one side writes it; without `isExact` an ICMP identifier may be any. */
+export interface FlowKey {
+  protocol: number
+  zone: number
+  source: number
+  destination: number
+  ports: number
+  isExact: boolean
+}
+
+/** A copy of the words of the flow that has the key, and in which direction its packets go; null if there is none. */
+export function search(source: FlowSource, key: FlowKey): { words: Int32Array; direction: number } | null {
+  const care = key.isExact ? -1 : 0xffff
+  for (const words of live(source)) {
+    if ((words[STATUS] & 0xffff) !== (key.protocol | (key.zone << 8))) continue
+    if (((words[DEADLINE] - source.nowMs) | 0) <= 0) continue
+    for (const direction of [0, 1]) {
+      const at = direction * REPLY
+      if (words[at + SOURCE] !== key.source || words[at + DESTINATION] !== key.destination) continue
+      if (((words[at + PORTS] ^ key.ports) & care) === 0) return { words: words.slice(), direction }
+    }
+  }
+  return null
 }
 
 /** Counts the live flows by network, protocol and state. */
