@@ -40,6 +40,7 @@ const EXPIRE_BYTES = 15
 const EXPIRE_BURST = 60
 /** buckets that the kernel gives a table on a machine of more than 1 GiB, and their addresses by eight */
 const SIZE = 8192
+/** More buckets are not given, nor addresses: the kernel cuts the numbers down when it takes the rule. */
 const NAME_MAX = 254
 
 /** In the order in which they are printed. */
@@ -86,8 +87,10 @@ export const hashlimit: MatchKind<Hashlimit> = {
     else if (option === '--hashlimit-name') data.name = listName(word, NAME_MAX)
     else if (option === '--hashlimit-rate-match') data.rateMatch = true
     else if (option === '--hashlimit-rate-interval') data.interval = integer(word, 1, 0x7fff_ffff)
-    else if (option === '--hashlimit-htable-size') data.size = integer(word, 0, 0xffff_ffff)
-    else if (option === '--hashlimit-htable-max') data.max = integer(word, 0, 0xffff_ffff)
+    else if (option === '--hashlimit-htable-size')
+      data.size = Math.min(integer(word, 0, 0xffff_ffff), m.CAPACITY_MAX)
+    else if (option === '--hashlimit-htable-max')
+      data.max = Math.min(integer(word, 0, 0xffff_ffff), m.CAPACITY_MAX)
     else if (option === '--hashlimit-htable-gcinterval') data.gcinterval = integer(word, 1, 0xffff_ffff)
     else data.expire = integer(word, 1, 0xffff_ffff)
   },
@@ -138,8 +141,9 @@ function end(data: Hashlimit): void {
     const second = credit.bytesOf(data.average)
     if (data.burst > 0 && data.burst < second)
       throw new Wrong(`has a burst of less than a second's ${second} bytes`, 0)
+    if (data.burst > 0 && second === 0) throw new Wrong('has a burst, but less than 16 bytes a second', 0)
     // From here on: how many seconds' worth.
-    data.burst = Math.ceil(data.burst / second)
+    if (data.burst > 0) data.burst = Math.ceil(data.burst / second)
   } else {
     if (data.burst > BURST_MAX) throw new Wrong(`has a burst above ${BURST_MAX} packets`, 0)
     if (data.burst === 0) data.burst = BURST

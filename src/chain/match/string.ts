@@ -76,28 +76,33 @@ function printed(pattern: number[]): string[] {
   return ['--string', `"${text.join('')}"`]
 }
 
-/** Bytes as they are, `\` taking the next one as it is, and between bars pairs of hex digits with at most a space behind each. */
+/**
+ * Bytes as they are, `\` taking the next one as it is, and between bars pairs of hex digits with at most a space behind each. What
+ * follows a closing bar is taken as it is, whatever it is, and a bar at the very end means nothing: so iptables reads it.
+ */
 function fromHex(text: number[]): number[] {
   const bytes: number[] = []
   let inside = false
   let at = 0
   while (at < text.length) {
-    if (text[at] === BAR) {
+    const escaped = text[at] === BACKSLASH && !inside
+    if (escaped) at++
+    else if (text[at] === BAR) {
       inside = !inside
       at++
       while (inside && text[at] === SPACE) at++
-    } else if (inside) {
+      if (at === text.length) return bytes
+    }
+    if (inside) {
       const digits = String.fromCharCode(...text.slice(at, at + 2))
       if (!/^[0-9a-fA-F]{2}$/.test(digits)) throw new Wrong(`has ${digits} where two hex digits should be`)
       bytes.push(Number.parseInt(digits, 16))
       at += text[at + 2] === SPACE ? 3 : 2
+      if (at >= text.length) throw new Wrong('lacks the | that ends the hex digits')
     } else {
-      if (text[at] === BACKSLASH) at++
       if (at === text.length) throw new Wrong('ends with \\, behind which a character is missing')
-      bytes.push(text[at])
-      at++
+      bytes.push(text[at++])
     }
   }
-  if (inside) throw new Wrong('lacks the | that ends the hex digits')
   return bytes
 }
