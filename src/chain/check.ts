@@ -1,0 +1,188 @@
+/** Asks of a ruleset as a whole what its lines alone do not tell: chains that exist and end, things in places where they are at home, sets. */
+import { Wrong } from './extension.ts'
+import { matchKind, targetKind } from './kinds.ts'
+import type { Ip } from './match/ip.ts'
+import { Misread } from './misread.ts'
+import { type Chain, HOOKS, type Hook, type Rule, type Ruleset, type Table, type Use } from './rule.ts'
+
+/** Jumps that may follow one another: each is a call of a function in compiled code. */
+const DEPTH = 200
+/** Rules that one packet may be asked by: at 5 ns each they hold a worker for 10 ms. */
+const VISITS = 2_000_000
+/** Rules and policies that may be counted: the log of a run numbers them. */
+const RULES = 131_072
+
+/** The type of a set, null if there is none of that name. */
+type Sets = (name: string) => string | null
+
+/** Refuses a ruleset that the kernel would refuse, or that no worker could bear; throws Misread with the rule's line. */
+export function check(ruleset: Ruleset, sets: Sets): void {
+  let count = 0
+  let first: Misread | null = null
+  for (const table of ruleset.tables.values()) {
+    for (const chain of table.chains.values()) {
+      count += chain.rules.length + (chain.policy === null ? 0 : 1)
+      if (count > RULES) {
+        const line = chain.rules.at(-1)?.line ?? chain.line
+        throw new Misread(
+          line,
+          1,
+          chain.name,
+          `is the chain with which there are ${count} rules`,
+          `have ${RULES} at most`,
+        )
+      }
+    }
+    const order = sorted(table)
+    measure(table, order)
+    const hooks = reached(table, order)
+    for (const chain of order) {
+      const found = misplacement(chain, table, hooks.get(chain) ?? [], sets)
+      if (found && (!first || found.line < first.line)) first = found
+    }
+  }
+  if (first) throw first
+}
+
+/** The first rule of a chain that uses something where it cannot be. */
+function misplacement(chain: Chain, table: Table, hooks: Hook[], sets: Sets): Misread | null {
+  try {
+    for (const rule of chain.rules) examine(rule, table, hooks, sets)
+  } catch (error) {
+    if (error instanceof Misread) return error
+    throw error
+  }
+  return null
+}
+
+/** The user chain that a rule leads to, undefined for one that leads to none. */
+function destination(table: Table, { target, line }: Rule): Chain | undefined {
+  if (target === null || target.data !== null) return undefined
+  const chain = table.chains.get(target.name)
+  if (chain || targetKind(target.name)) return chain
+  const remedy = `declare it with \`:${target.name} - [0:0]\``
+  throw new Misread(line, target.column ?? 1, target.name, `is no chain of table ${table.name}`, remedy)
+}
+
+/** All chains, each behind those that it leads to; refuses circles. */
+function sorted(table: Table): Chain[] {
+  const done = new Set<Chain>()
+  const order: Chain[] = []
+  for (const root of table.chains.values()) {
+    if (done.has(root)) continue
+    const path: { chain: Chain; next: number }[] = [{ chain: root, next: 0 }]
+    const open = new Set([root])
+    for (let top = path.at(-1); top; top = path.at(-1)) {
+      const rule = top.chain.rules[top.next++]
+      if (rule === undefined) {
+        done.add(top.chain)
+        open.delete(top.chain)
+        order.push(top.chain)
+        path.pop()
+        continue
+      }
+      const chain = destination(table, rule)
+      if (!chain || done.has(chain)) continue
+      if (open.has(chain))
+        throw circle(
+          rule,
+          path.map((each) => each.chain.name),
+          chain.name,
+        )
+      open.add(chain)
+      path.push({ chain, next: 0 })
+    }
+  }
+  return order
+}
+
+function circle(rule: Rule, path: string[], name: string): Misread {
+  const way = [...path.slice(path.indexOf(name)), name]
+  const shown = way.length > 8 ? [...way.slice(0, 4), '…', ...way.slice(-3)] : way
+  const why = `leads back to where the packet came from: ${shown.join(' → ')}`
+  return new Misread(rule.line, rule.target?.column ?? 1, name, why, 'break the circle')
+}
+
+/** Refuses chains that are nested too deep, or whose longest way is too long. */
+function measure(table: Table, order: Chain[]): void {
+  const depths = new Map<Chain, number>()
+  const visits = new Map<Chain, number>()
+  for (const chain of order) {
+    let depth = 0
+    let visited = 0
+    for (let i = chain.rules.length - 1; i >= 0; i--) {
+      const rule = chain.rules[i]
+      const next = destination(table, rule)
+      const inside = next ? (visits.get(next) ?? 0) : 0
+      depth = Math.max(depth, next ? 1 + (depths.get(next) ?? 0) : 0)
+      visited = 1 + (rule.goto ? Math.max(inside, visited) : inside + visited)
+      if (depth > DEPTH)
+        throw excess(rule, chain, `leads through more than ${DEPTH} chains, one in the other`)
+      if (visited > VISITS)
+        throw excess(rule, chain, `asks a packet up to ${visited} rules, more than ${VISITS}`)
+    }
+    depths.set(chain, depth)
+    visits.set(chain, visited)
+  }
+}
+
+function excess(rule: Rule, chain: Chain, why: string): Misread {
+  return new Misread(rule.line, rule.target?.column ?? 1, chain.name, why, 'jump to fewer chains from it')
+}
+
+/** Base chains from which each chain may be reached. */
+function reached(table: Table, order: Chain[]): Map<Chain, Hook[]> {
+  const bits = new Map<Chain, number>()
+  for (let i = order.length - 1; i >= 0; i--) {
+    const chain = order[i]
+    const own = (bits.get(chain) ?? 0) | (chain.policy === null ? 0 : 1 << HOOKS.indexOf(chain.name as Hook))
+    bits.set(chain, own)
+    for (const rule of chain.rules) {
+      const next = destination(table, rule)
+      if (next) bits.set(next, (bits.get(next) ?? 0) | own)
+    }
+  }
+  return new Map(
+    order.map((chain) => [chain, HOOKS.filter((_, hook) => ((bits.get(chain) ?? 0) >> hook) & 1)]),
+  )
+}
+
+/** Refuses what a rule uses in a table or behind a hook where it cannot be. */
+function examine(rule: Rule, table: Table, hooks: Hook[], sets: Sets): void {
+  const [first] = rule.matches
+  const asked = first?.name === 'ip' ? (first.data as Ip) : null
+  const protocol = asked && !asked.notProtocol ? asked.protocol : 0
+  for (const use of rule.target ? [...rule.matches, rule.target] : rule.matches) {
+    const isTarget = use === rule.target
+    const kind = isTarget ? targetKind(use.name) : matchKind(use.name)
+    if (kind === undefined || (isTarget && table.chains.has(use.name))) continue
+    if (kind.tables && !kind.tables.includes(table.name)) {
+      throw misplaced(
+        rule,
+        use,
+        `does not work in table ${table.name}`,
+        `use it in ${kind.tables.join(', ')}`,
+      )
+    }
+    const wrong = hooks.find((hook) => kind.hooks && !kind.hooks.includes(hook))
+    if (wrong) {
+      const why = `does not work in ${wrong}, which leads here`
+      throw misplaced(rule, use, why, `use it in ${kind.hooks?.join(', ')}`)
+    }
+    try {
+      kind.fits?.(use.data, { rule, table: table.name, hooks, protocol })
+    } catch (error) {
+      if (!(error instanceof Wrong)) throw error
+      throw misplaced(rule, use, error.message, 'correct the rule')
+    }
+    for (const name of kind.sets?.(use.data) ?? []) {
+      if (sets(name) === null) {
+        throw new Misread(rule.line, use.column ?? 1, name, 'is no set', 'make it first, or correct its name')
+      }
+    }
+  }
+}
+
+function misplaced(rule: Rule, use: Use, why: string, remedy: string): Misread {
+  return new Misread(rule.line, use.column ?? 1, use.name, why, remedy)
+}
