@@ -14,6 +14,8 @@ import { SetTable } from '../table/set.ts'
 import { NOMATCH } from '../table/shape.ts'
 import { type Bodies, type Body, deadlineOf, type Held, isLate } from './body.ts'
 
+export type { Held } from './body.ts'
+
 /** Why an answer of table/entry.ts is none that was wished, and what to do. */
 export const WHY: Record<number, readonly [string, string]> = {
   [EXISTS]: ['it is in the set already', 'leave it out or say -exist'],

@@ -8,6 +8,7 @@ import * as address from './address.ts'
 import type { Configuration } from './configuration.ts'
 import { check } from './file.ts'
 import { vacate } from './host.ts'
+import { keepRules, keepSets } from './keep.ts'
 import { combine, type Loaded, lasting, load, type Overrides, processOf } from './load.ts'
 import { entryOf, type PublishInput, persistent, removable } from './mapping.ts'
 import { unavailable } from './pending.ts'
@@ -17,6 +18,7 @@ import type { MacRow, NetworkRow, PortRow, PublishRow } from './rows.ts'
 import type { Restoring } from './rules.ts'
 import * as runtime from './runtime.ts'
 import type { NetworkInput, PortInput } from './schema.ts'
+import type { Sets, Turn } from './sets.ts'
 import type { Switch } from './switch.ts'
 import { addressFor, type Guests, Tenants } from './tenant.ts'
 import * as written from './written.ts'
@@ -123,17 +125,12 @@ export class Registry {
 
   /** Puts rules in force until their file changes. Throws a Refusal, and then the others go on. */
   restoreRules(text: string, how: Restoring): Promise<void> {
-    return this.inTurn(async () => {
-      const { configuration, rules } = this.loaded
-      const before = configuration.rules
-      const whole = await this.fabric.restoreRules(text, how)
-      try {
-        configuration.rules = written.keep('rules', whole, rules.digest, configuration.state)
-      } catch (error) {
-        await this.fabric.restoreRules(before?.text ?? '')
-        throw error
-      }
-    })
+    return this.inTurn(() => keepRules(this.fabric, this.loaded, text, how))
+  }
+
+  /** Changes sets; all of them are kept as they are then until their file changes. */
+  changeSets(act: (sets: Sets) => Promise<Turn>): Promise<void> {
+    return this.inTurn(() => keepSets(this.fabric.sets, this.loaded, act))
   }
 
   addNetwork(name: string, input: NetworkInput): Promise<NetworkRow> {

@@ -1,6 +1,6 @@
 /** What sets hold, for listings and as text. */
 import { printEntry } from '../chain/element.ts'
-import type { Contents } from '../chain/sets.ts'
+import type { Command, Contents } from '../chain/sets.ts'
 import type { Arena } from '../memory/arena.ts'
 import * as roster from '../table/roster.ts'
 import { type Held, isLate } from './body.ts'
@@ -56,4 +56,19 @@ export function row(arena: Arena, held: Held, refused: number): SetRow {
     range: type === 'bitmap:port' ? `${first}-${last}` : null,
     entries: [...shown, ...listed],
   }
+}
+
+/** First line of a snapshot. */
+export const HEAD = '# as it was at '
+
+/** Commands as they are to be carried out now: timeouts of a snapshot went on. */
+export function aged(commands: Command[], text: string): Command[] {
+  if (!text.startsWith(HEAD)) return commands
+  const passed = Math.floor((Date.now() - Date.parse(text.slice(HEAD.length, text.indexOf('\n')))) / 1000)
+  if (!(passed > 0)) return commands
+  return commands.flatMap((command) => {
+    if (command.verb !== 'add' || !command.element.timeout) return [command]
+    const timeout = command.element.timeout - passed
+    return timeout <= 0 ? [] : [{ ...command, element: { ...command.element, timeout } }]
+  })
 }

@@ -15,10 +15,11 @@ import { SetTable } from '../table/set.ts'
 import * as shape from '../table/shape.ts'
 import { Bodies, type Held, isLate } from './body.ts'
 import { GATEWAY_WORKER } from './compile.ts'
+import type { Configuration } from './configuration.ts'
 import { Draft, failed } from './draft.ts'
 import { monotonicMs } from './listing.ts'
 import { Absent, Refusal } from './refusal.ts'
-import { contents, row, type SetRow } from './roll.ts'
+import { aged, contents, HEAD, row, type SetRow } from './roll.ts'
 import type { Written } from './written.ts'
 
 /** How often late entries are removed, in milliseconds, and how many places of a set are looked at each time. */
@@ -32,25 +33,33 @@ export interface Teller {
   tell(worker: number, ask: { type: 'sets'; changes: Int32Array }): Promise<number>
 }
 
+/** Who makes rules what a configuration says while a change goes on. */
+interface Rules {
+  around(next: Configuration, change: () => Promise<void>): Promise<void>
+}
+
 /** What was done, as long as it can be undone. */
 export interface Turn {
+  /** throws a Refusal if rules use a set that is gone */
+  check(): void
   settle(): void
   undo(): Promise<void>
 }
 
 export class Sets {
-  /** true while rules use the set of that name */
-  inUse: (name: string) => boolean = () => false
   private readonly arena: Arena
   private readonly teller: Teller
   private readonly bodies: Bodies
   private readonly timer: NodeJS.Timeout
+  private readonly inUse: (name: string) => boolean
   private held: ReadonlyMap<string, Held> = new Map()
   /** the text that they were made of */
   private text = ''
 
-  constructor(arena: Arena, teller: Teller) {
+  /** `inUse` tells of a name whether rules use the set. */
+  constructor(arena: Arena, teller: Teller, inUse: (name: string) => boolean) {
     this.arena = arena
+    this.inUse = inUse
     this.teller = teller
     this.bodies = new Bodies(arena)
     this.timer = setInterval(() => this.sweep(), SWEEP_MS).unref()
@@ -73,15 +82,30 @@ export class Sets {
     return [...this.held.keys()]
   }
 
+  /** Makes the sets what `next` says, then the rules that ask them, then the rest; if that fails, all is what it was. */
+  async around(next: Configuration, rules: Rules, change: () => Promise<void>): Promise<void> {
+    const turn = await this.become(next.sets)
+    try {
+      await rules.around(next, () => {
+        turn?.check()
+        return change()
+      })
+    } catch (error) {
+      await turn?.undo()
+      throw error
+    }
+    turn?.settle()
+  }
+
   /** Makes the sets what a file says; null if they are already. Throws a Refusal, and then nothing has changed. */
   async become(next: Written | null): Promise<Turn | null> {
     const { path, text } = next ?? NOWHERE
     if (text === this.text) return null
     const before = this.text
-    const turn = await this.carry(path, new Map(), () => restoreSets(text))
+    const turn = await this.carry(path, new Map(), () => aged(restoreSets(text), text))
     this.text = text
     return {
-      settle: turn.settle,
+      ...turn,
       undo: async () => {
         this.text = before
         await turn.undo()
@@ -115,6 +139,15 @@ export class Sets {
     await this.tell(changes)
     this.held = draft.sets
     return {
+      check: () => {
+        const lost = [...before.keys()].find((name) => !draft.sets.has(name) && this.inUse(name))
+        if (lost === undefined) return
+        throw new Refusal(
+          `set ${lost}`,
+          'rules use it, and it is not made any more',
+          'make it, or change the rules',
+        )
+      },
       settle: () => this.clear(before, draft.sets),
       undo: async () => {
         await this.tell(this.back(before, draft.sets))
@@ -177,7 +210,8 @@ export class Sets {
       const { why, remedy } = failed(held.made, first.address, first.key, answer & 0xff, place)
       throw new Refusal(`set ${name}, ${words[0]}`, why, remedy)
     }
-    return { settle: () => {}, undo: async () => void (await this.tell(this.opposite(held, first, present))) }
+    const undo = async () => void (await this.tell(this.opposite(held, first, present)))
+    return { check: () => {}, settle: () => {}, undo }
   }
 
   /** What makes an entry what it was. */
@@ -223,6 +257,11 @@ export class Sets {
   save(name?: string): string {
     const wanted = name === undefined ? [...this.held.values()] : [this.find(name)]
     return saveSets(wanted.map((held) => contents(this.arena, held)))
+  }
+
+  /** What `become` makes the sets of again later, timeouts having gone on meanwhile. */
+  snapshot(): string {
+    return `${HEAD}${new Date().toISOString()}\n${this.save()}`
   }
 
   /** Says that `text` is what the sets are now: a reload that finds it again changes nothing. */

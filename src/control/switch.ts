@@ -26,6 +26,7 @@ import { Plant } from './plant.ts'
 import { Refusal } from './refusal.ts'
 import type { MacRow, NetworkRow, PortRow, PublishRow, WorkerRow } from './rows.ts'
 import { type Restoring, Rulebook } from './rules.ts'
+import { Sets } from './sets.ts'
 import { Works } from './works.ts'
 
 /** Room in the arena beside the pool: counters, rings and, mostly, tables; untouched pages cost nothing. */
@@ -55,6 +56,7 @@ export class Switch extends EventEmitter<Told> {
   private readonly looker: NodeJS.Timeout
   readonly events: Events
   readonly rulebook: Rulebook
+  readonly sets: Sets
   private timer: NodeJS.Timeout | null = null
   private turn: Promise<unknown> = Promise.resolve()
   private closed = false
@@ -62,14 +64,15 @@ export class Switch extends EventEmitter<Told> {
   private constructor(plant: Plant, crew: Crew, works: Works, log: Log) {
     super()
     this.events = new Events(plant, log)
-    this.rulebook = new Rulebook(plant, crew, { typeOf: () => null, place: () => null }, this.events)
+    this.sets = new Sets(plant.arena, crew, (name) => this.rulebook.uses(name))
+    this.rulebook = new Rulebook(plant, crew, this.sets, this.events)
     this.works = works
     this.plant = plant
     crew.on('failed', (error) => this.emit('failed', error))
     crew.on('lost', (lost) => void this.inTurn(() => this.lose(lost.incarnation)))
     crew.on('frames', (index) => works.ends.tell(index))
     works.services.onseat = () => void this.inTurn(() => works.reseat())
-    this.looker = setInterval(() => void this.inTurn(() => this.look()), LOOK_MS).unref()
+    this.looker = setInterval(() => void this.inTurn(() => this.look('look')), LOOK_MS).unref()
   }
 
   /** Starts a switch; throws a Refusal and leaves nothing behind if the configuration cannot be carried out. */
@@ -92,7 +95,8 @@ export class Switch extends EventEmitter<Told> {
       if (state !== null) host.repair()
       // Ports come last: no frame passes before the rules are in force.
       if (configuration.rules !== null) await started.works.swap()
-      await started.rulebook.around(configuration, () => started.works.change(configuration, true))
+      const { sets, rulebook, works: all } = started
+      await sets.around(configuration, rulebook, () => all.change(configuration, true))
       started.watch()
     } catch (error) {
       await started.close()
@@ -103,16 +107,16 @@ export class Switch extends EventEmitter<Told> {
 
   /** Makes the switch what `next` says, or throws a Refusal and leaves it as it was. */
   apply(next: Configuration): Promise<void> {
-    if (next.workers !== this.plant.workers) {
-      const why = `a running switch keeps its ${this.plant.workers}, the file says ${next.workers}`
-      return Promise.reject(new Refusal('workers', why, 'restart the switch'))
-    }
-    if (next.conntrack.capacity !== this.plant.ground.memory.flowCapacity) {
-      const why = `a running switch keeps its ${this.plant.ground.memory.flowCapacity}, the file says ${next.conntrack.capacity}`
-      return Promise.reject(new Refusal('conntrack.capacity', why, 'restart the switch'))
+    const { workers, ground } = this.plant
+    for (const [key, has, says] of [
+      ['workers', workers, next.workers],
+      ['conntrack.capacity', ground.memory.flowCapacity, next.conntrack.capacity],
+    ] as const) {
+      const why = `a running switch keeps its ${has}, the file says ${says}`
+      if (has !== says) return Promise.reject(new Refusal(key, why, 'restart the switch'))
     }
     return this.inTurn(async () => {
-      await this.rulebook.around(next, () => this.works.change(next, false))
+      await this.sets.around(next, this.rulebook, () => this.works.change(next, false))
       this.watch()
     })
   }
@@ -136,20 +140,16 @@ export class Switch extends EventEmitter<Told> {
     const members = [...this.plant.members.values()]
     const isWaiting = members.some(({ state, spec }) => state === 'waiting' && !spec.netns.startsWith('pid:'))
     if (isWaiting && !this.timer && !this.closed) {
-      this.timer = setInterval(() => void this.inTurn(() => this.resume()), RETRY_MS)
+      this.timer = setInterval(() => void this.inTurn(() => this.look('resume')), RETRY_MS)
     } else if (!isWaiting && this.timer) {
       clearInterval(this.timer)
       this.timer = null
     }
   }
 
-  private async look(): Promise<void> {
-    await this.works.look()
-    this.watch()
-  }
-
-  private async resume(): Promise<void> {
-    await this.works.resume()
+  /** Looks at what may have changed outside, then for what waits. */
+  private async look(act: 'look' | 'resume'): Promise<void> {
+    await this.works[act]()
     this.watch()
   }
 
@@ -157,9 +157,8 @@ export class Switch extends EventEmitter<Told> {
   async close(): Promise<void> {
     if (this.closed) return
     this.closed = true
-    if (this.timer) clearInterval(this.timer)
-    clearInterval(this.looker)
-    this.events.close()
+    for (const timer of [this.timer, this.looker]) if (timer) clearInterval(timer)
+    for (const each of [this.events, this.sets]) each.close()
     await this.turn
     await this.works.close()
   }
