@@ -108,6 +108,7 @@ export class Chains {
     x[r.VOLATILE] = 0
     x[r.NOTRACK] = 0
     x[r.ZONE] = 0
+    x[r.SPOKEN] = 0
     x[r.TRACED] = 0
     x[r.EXPLICIT] = 0
   }

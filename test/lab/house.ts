@@ -62,6 +62,7 @@ export interface Settings {
   flows?: number
   bindings?: number
   isolated?: boolean
+  filterBridged?: boolean
   uplinkMtu?: number
   /** frames of the pool */
   frames?: number
@@ -119,6 +120,7 @@ export class House {
       ...network,
       mtu: mtus[n],
       link: [inside, outside][n],
+      filterBridged: n === 0 && settings.filterBridged === true,
     }))
     const redirects = (settings.redirects ?? []).map((given) => ({
       network: 2,
@@ -175,6 +177,11 @@ export class House {
   /** A guest sends an IPv4 packet to its gateway. */
   guest(number: number, packet: Uint8Array, header?: Vnet): void {
     this.rig.send(number, frame(own[LOCAL], hardware(number), packet, header))
+  }
+
+  /** A guest sends a packet to another one, past the gateway. */
+  across(from: number, to: number, packet: Uint8Array): void {
+    this.rig.send(from, frame(hardware(to), hardware(from), packet))
   }
 
   /** The router passes on a packet from outside. */
