@@ -1,5 +1,6 @@
 /** The daemon's API as the command line calls it: HTTP over the unix socket. */
 import { request } from 'node:http'
+import { createInterface } from 'node:readline'
 import { Refusal } from '../control/refusal.ts'
 
 export const SOCKET = '/run/bridgeport/bridgeport.sock'
@@ -63,5 +64,22 @@ export function call<T>(
     asked.on('error', (error) => reject(unreachable(socket, error)))
     asked.setTimeout(ANSWER_MS, () => asked.destroy(new Error(`no answer within ${ANSWER_MS / 1000} s`)))
     asked.end(text)
+  })
+}
+
+/** Calls `online` with every line of an answer that goes on, until the switch ends or the connection breaks. */
+export function follow(socket: string, path: string, online: (line: string) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath: socket, path, agent: false }, (response) => {
+      if (response.statusCode !== 200) {
+        response.destroy()
+        reject(new Refusal(`socket ${socket}`, `the switch answered ${response.statusCode}`, 'see its log'))
+        return
+      }
+      response.on('error', (error) => reject(unreachable(socket, error)))
+      createInterface({ input: response }).on('line', online).on('close', resolve)
+    })
+    asked.on('error', (error) => reject(unreachable(socket, error)))
+    asked.end()
   })
 }

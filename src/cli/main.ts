@@ -15,6 +15,7 @@ import { publish } from './publish.ts'
 import { rules } from './rules.ts'
 import { run } from './run.ts'
 import { daemon } from './up.ts'
+import { why } from './why.ts'
 
 /** Wrong usage, as in the contract; 1 is refused or failed. */
 const USAGE = 2
@@ -39,6 +40,7 @@ function program(): Command {
     leases,
     publish,
     conntrack,
+    why,
     rules,
     later,
   ])

@@ -6,6 +6,7 @@ import { TABLES } from '../chain/rule.ts'
 import type { RuleRow } from '../control/counts.ts'
 import { Refusal } from '../control/refusal.ts'
 import { call, socketOf } from './client.ts'
+import { log } from './log.ts'
 import { withSocket } from './option.ts'
 
 interface RestoreOptions {
@@ -100,4 +101,5 @@ export function rules(program: Command): void {
     .argument('<file>', "in iptables-save's format, - for what comes in")
     .option('--json', 'an array of objects')
     .action(check)
+  log(noun)
 }

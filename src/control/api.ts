@@ -4,6 +4,7 @@
  */
 import { createServer, type Server } from 'node:http'
 import { isIP, type Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Metrics } from './metrics.ts'
 import { document } from './openapi.ts'
@@ -114,7 +115,8 @@ export class Api {
       const { body } = failure(Refusal.of(found.map((each) => `${pathText(each.path)}: ${each.text}`)))
       return reply.code(400).send(body)
     }
-    return reply.send(await route.handle(this.serving as Serving, call))
+    const result = await route.handle(this.serving as Serving, call)
+    return reply.type(result instanceof Readable ? 'application/x-ndjson' : 'application/json').send(result)
   }
 
   /** Refuses what a connection may not ask for. */

@@ -2,6 +2,7 @@
  * The rules in force: a text is read, checked and compiled here, and posted to the worker that runs the gateway, which swaps it in
  * between two bursts. A text with a mistake changes nothing.
  */
+import { check } from '../chain/check.ts'
 import { compile, type Numbering } from '../chain/compile.ts'
 import type { SetPlace } from '../chain/extension.ts'
 import { matchKind, targetKind } from '../chain/kinds.ts'
@@ -16,11 +17,12 @@ import type { Configuration } from './configuration.ts'
 import * as counts from './counts.ts'
 import type { Crew } from './crew.ts'
 import type { Events } from './events.ts'
-import { check, examine, refuse } from './examine.ts'
+import { examine, refuse } from './examine.ts'
 import type { Member } from './member.ts'
 import { merge, type Restoring } from './merge.ts'
 import { type Bearer, bearers, numbers } from './names.ts'
 import type { Plant } from './plant.ts'
+import { type WhyRow, why } from './why.ts'
 
 export type { Restoring } from './merge.ts'
 
@@ -207,6 +209,11 @@ export class Rulebook {
       typeOf: (name) => this.sets.typeOf(name),
       known: (name) => this.bearers.has(name),
     })
+  }
+
+  /** What would happen to a packet now; throws a Refusal for a text that is none. */
+  why(flow: string, port?: string): WhyRow {
+    return why(this.plant, this.now.ruleset, this.sets, flow, port)
   }
 
   private counted(): Float64Array {
