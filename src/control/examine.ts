@@ -1,8 +1,8 @@
 /** Looks at a text in iptables-save's format without putting it in force: what `rules check` does, with a daemon or without. */
+import { check } from '../chain/check.ts'
 import { type Finding, lint } from '../chain/lint.ts'
 import { Misread } from '../chain/misread.ts'
 import { restore } from '../chain/restore.ts'
-import type { Ruleset } from '../chain/rule.ts'
 import { Refusal } from './refusal.ts'
 
 /** What a daemon knows that a text does not say. */
@@ -15,9 +15,6 @@ export interface Surroundings {
 
 /** Without a daemon every set may exist, and every name may be borne. */
 const ANYTHING: Surroundings = { typeOf: () => '', known: () => true }
-
-/** Until the checker of rulesets is there. */
-export function check(_ruleset: Ruleset, _sets: (name: string) => string | null): void {}
 
 /** A mistake in a text, told with the file that it stands in; any other error is a defect. */
 export function refuse(error: unknown, path = ''): unknown {
