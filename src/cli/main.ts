@@ -14,6 +14,7 @@ import { ports } from './port.ts'
 import { publish } from './publish.ts'
 import { rules } from './rules.ts'
 import { run } from './run.ts'
+import { sets } from './set.ts'
 import { daemon } from './up.ts'
 import { why } from './why.ts'
 
@@ -40,6 +41,7 @@ function program(): Command {
     leases,
     publish,
     conntrack,
+    sets,
     why,
     rules,
     later,

@@ -1,5 +1,6 @@
 /** The form of what the API answers: one zod schema for each row, in the names of rows.ts. */
 import * as z from 'zod'
+import { SET_TYPES } from '../chain/creation.ts'
 import { TABLES } from '../chain/rule.ts'
 
 const count = z.number().min(0)
@@ -144,6 +145,21 @@ export const RuleAnswer = z.strictObject({
 export const FindingAnswer = z.strictObject({ line: z.int(), text: z.string() })
 
 export const TextAnswer = z.strictObject({ text: z.string() })
+
+export const SetAnswer = z.strictObject({
+  name,
+  type: z.enum(SET_TYPES),
+  maxelem: z.int().describe('the most entries; of list:set its size'),
+  timeout: z.int().nullable().describe('seconds after which entries go, 0 never; null: they cannot'),
+  netmask: z.int().nullable().describe('bits of an address that count, null: all'),
+  range: z.string().nullable().describe('of bitmap:port'),
+  refused: count.describe('entries that found no room'),
+  entries: z.array(
+    z.strictObject({ element: z.string(), timeout: z.int().nullable(), nomatch: z.boolean() }),
+  ),
+})
+
+export const MemberAnswer = z.strictObject({ member: z.boolean() })
 
 export const StatusAnswer = z.strictObject({
   version: z.string(),

@@ -5,6 +5,7 @@
 import * as z from 'zod'
 import * as added from './added.ts'
 import * as answer from './answer.ts'
+import { collection } from './collection.ts'
 import { explained } from './explain.ts'
 import { firewall } from './firewall.ts'
 import { done, type Route, type Service } from './route.ts'
@@ -197,7 +198,7 @@ const leases: Route[] = [
 ]
 
 /** Fixed names of what comes later: they answer 501. */
-const later: Route[] = ['sets', 'capture'].map((noun) => ({
+const later: Route[] = ['capture'].map((noun) => ({
   method: 'GET',
   path: `/v1/${noun}`,
   summary: `Not available yet: ${noun}`,
@@ -211,6 +212,7 @@ export const routes: readonly Route[] = [
   ...leases,
   ...traffic,
   ...firewall,
+  ...collection,
   ...explained,
   ...later,
 ]

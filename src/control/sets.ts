@@ -78,10 +78,6 @@ export class Sets {
     return this.held.get(name)?.made.type ?? null
   }
 
-  names(): string[] {
-    return [...this.held.keys()]
-  }
-
   /** Makes the sets what `next` says, then the rules that ask them, then the rest; if that fails, all is what it was. */
   async around(next: Configuration, rules: Rules, change: () => Promise<void>): Promise<void> {
     const turn = await this.become(next.sets)
@@ -116,6 +112,11 @@ export class Sets {
   /** Carries out a text as `ipset restore` does, whole or not at all; with `exist` as `ipset restore -!`. */
   restore(text: string, exist = false): Promise<Turn> {
     return this.carry('', this.held, () => restoreSets(text, this.made(), exist))
+  }
+
+  /** `flush` or `destroy` of one set. */
+  empty(verb: 'flush' | 'destroy', name: string): Promise<Turn> {
+    return this.restore(`${verb} ${this.find(name).made.name}`)
   }
 
   private made(): Map<string, Creation> {
