@@ -12,6 +12,7 @@ import {
   DROP,
   EXPLICIT,
   HOOK,
+  HOTDROP,
   IN_NETWORK,
   IN_PORT,
   OUT_NETWORK,
@@ -100,6 +101,7 @@ export class Walk {
     x[TABLE] = TABLES.indexOf(table)
     x[HOOK] = HOOKS.indexOf(hook)
     x[EXPLICIT] = 0
+    x[HOTDROP] = 0
     if (chain === undefined) return ACCEPT
     const verdict = this.chain(table, hook, chain, 0)
     if (verdict !== CONTINUE) {
@@ -128,6 +130,10 @@ export class Walk {
         depends: failed ? [] : depends,
       }
       this.steps.push(step)
+      if (failed !== null && this.x[HOTDROP] !== 0) {
+        step.why = `${failed}; a header that is cut off drops the packet`
+        return DROP
+      }
       if (failed !== null || target === null) continue
       if (target.name === 'RETURN') return CONTINUE
       const user = targetKind(target.name)

@@ -5,11 +5,13 @@
 import { EventEmitter } from 'node:events'
 import { Readable } from 'node:stream'
 import { HOOKS, type Rule, type Ruleset, TABLES, type TableName } from '../chain/rule.ts'
+import type { Log } from '../chain/target/log.ts'
+import type { Nflog } from '../chain/target/nflog.ts'
 import * as journal from '../table/journal.ts'
 import { type Detail, dump, type Sides } from './dump.ts'
 import { type Entry, Reader } from './journal.ts'
 import type { Plant } from './plant.ts'
-import type { Log } from './switch.ts'
+import type { Log as Logger } from './switch.ts'
 
 /** How often the journal is read, in milliseconds: it holds two seconds' worth of records. */
 const READ_MS = 100
@@ -58,11 +60,14 @@ interface Book {
   numbered: Numbered
 }
 
-/** What LOG and NFLOG say beside their packet. */
-interface Said extends Detail {
-  prefix?: string
-  level?: number
-  group?: number
+/** What a rule says of how its packets are told. */
+function detailOf({ flags }: Log): Detail {
+  return {
+    sequence: flags.has('--log-tcp-sequence'),
+    tcpOptions: flags.has('--log-tcp-options'),
+    ipOptions: flags.has('--log-ip-options'),
+    macDecode: flags.has('--log-macdecode'),
+  }
 }
 
 function* rulesOf(ruleset: Ruleset): Generator<Rule> {
@@ -76,7 +81,7 @@ function tells(ruleset: Ruleset): boolean {
 
 export class Events extends EventEmitter<{ row: [EventRow] }> {
   private readonly plant: Plant
-  private readonly log: Log
+  private readonly log: Logger
   private readonly reader: Reader
   private readonly kept: EventRow[] = []
   private timer: NodeJS.Timeout | null = null
@@ -85,7 +90,7 @@ export class Events extends EventEmitter<{ row: [EventRow] }> {
   /** by generation: the ruleset in force, and the one before it, of which records may come late */
   private readonly books = new Map<number, Book>()
 
-  constructor(plant: Plant, log: Log) {
+  constructor(plant: Plant, log: Logger) {
     super()
     this.setMaxListeners(0)
     this.plant = plant
@@ -178,12 +183,16 @@ export class Events extends EventEmitter<{ row: [EventRow] }> {
       const detail = { sequence: true, tcpOptions: true, ipOptions: true }
       return { ...this.blank('trace'), ...own, prefix, text: `${prefix} ${dump(entry, sides, detail)}` }
     }
-    const said = (rule?.target?.data ?? {}) as Said
-    const prefix = said.prefix ?? ''
-    const text = `${prefix}${dump(entry, sides, said)}`
-    if (entry.kind === journal.NFLOG)
-      return { ...this.blank('nflog'), ...own, prefix, group: said.group ?? 0, text }
-    return { ...this.blank('log'), ...own, prefix, level: LEVELS[said.level ?? 4] ?? null, text }
+    // A rule that is gone by now, which can be for records under way at a swap, has said nothing.
+    const target = rule?.target ?? { name: '', data: null }
+    if (entry.kind === journal.NFLOG) {
+      const { prefix, group } = target.name === 'NFLOG' ? (target.data as Nflog) : { prefix: '', group: 0 }
+      return { ...this.blank('nflog'), ...own, prefix, group, text: `${prefix}${dump(entry, sides)}` }
+    }
+    const said =
+      target.name === 'LOG' ? (target.data as Log) : { prefix: '', level: 4, flags: new Set<string>() }
+    const text = `${said.prefix}${dump(entry, sides, detailOf(said))}`
+    return { ...this.blank('log'), ...own, prefix: said.prefix, level: LEVELS[said.level] ?? null, text }
   }
 
   /** Names of what a packet came and left by. A network stands for the gateway's own port in it. */
