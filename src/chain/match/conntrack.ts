@@ -12,7 +12,7 @@ import {
 } from '../../table/flow.ts'
 import { type Net, parseAddress, parseNet, printAddress, printMask } from '../address.ts'
 import { type MatchKind, type Nature, PURE, STATIC, Wrong } from '../extension.ts'
-import { range } from '../number.ts'
+import { integer } from '../number.ts'
 import { parsePorts, parseProtocol, printPorts } from '../protocol.ts'
 import {
   DIRECTION,
@@ -71,6 +71,9 @@ const STATUSES: [name: string, bit: number][] = [
   ['CONFIRMED', CONFIRMED],
 ]
 
+/** seconds */
+const FOREVER = 0xffff_ffff
+
 /** Word of a flow's tuples by what is asked of it. */
 const TUPLES: Record<Tuple, number> = { ctorigsrc: 0, ctorigdst: 1, ctreplsrc: REPLY, ctrepldst: REPLY + 1 }
 const NAMES = Object.keys(TUPLES) as Tuple[]
@@ -104,7 +107,7 @@ export const conntrack: MatchKind<Conntrack> = {
     if (option === '--ctstate') data.state = { value: parseStates(word, true), not }
     else if (option === '--ctproto') data.protocol = { value: parseProtocol(word), not }
     else if (option === '--ctstatus') data.status = { value: parseStatuses(word), not }
-    else if (option === '--ctexpire') data.expire = { value: range(word, 0xffffffff), not }
+    else if (option === '--ctexpire') data.expire = { value: parseSeconds(word), not }
     else if (option === '--ctdir') data.direction = parseDirection(word)
     else if (name.endsWith('port')) data.ports[name as TuplePort] = { value: parsePorts(word), not }
     else data.addresses[name as Tuple] = { value: whole(word), not }
@@ -171,6 +174,15 @@ function parseDirection(text: string): number {
   const direction = ['ORIGINAL', 'REPLY'].indexOf(text.toUpperCase())
   if (direction < 0) throw new Wrong('is neither ORIGINAL nor REPLY')
   return direction
+}
+
+/** `first[:last]`; one that ends before it begins holds nothing, as in the kernel. */
+function parseSeconds(text: string): [number, number] {
+  const [low, high, more] = text.split(':')
+  if (more !== undefined) throw new Wrong('has more than two times')
+  const seconds = (half: string, missing: number) => (half === '' ? missing : integer(half, 0, FOREVER))
+  const first = seconds(low, 0)
+  return [first, high === undefined ? first : seconds(high, FOREVER)]
 }
 
 /** The address keeps its bits outside of the mask: iptables prints them. */

@@ -17,12 +17,9 @@ export interface Log {
 const PREFIX_LENGTH = 29
 const WARNING = 4
 
-/** syslog(3)'s levels by number, then other names for some of them. */
-const LEVELS = ['emerg', 'alert', 'crit', 'err', 'warning', 'notice', 'info', 'debug']
-const ALIASES = new Map([
-  ['panic', 0],
-  ['error', 3],
-])
+/** Levels by number, and another name for one of them. */
+const LEVELS = ['emerg', 'alert', 'crit', 'error', 'warning', 'notice', 'info', 'debug']
+const PANIC = 'panic'
 
 /** In the order in which they are printed. */
 const FLAGS = ['--log-tcp-sequence', '--log-tcp-options', '--log-ip-options', '--log-uid', '--log-macdecode']
@@ -62,7 +59,7 @@ export function parsePrefix(word: string, length: number): string {
 
 function parseLevel(word: string): number {
   if (/^\d/.test(word)) return integer(word, 0, 7)
-  const level = ALIASES.get(word) ?? LEVELS.indexOf(word)
+  const level = word === PANIC ? 0 : LEVELS.indexOf(word)
   if (level < 0) throw new Wrong(`is neither a number from 0 to 7 nor one of ${LEVELS.join(', ')}`)
   return level
 }

@@ -8,7 +8,7 @@ import { parsePrefix, tell } from './log.ts'
 export interface Nflog {
   prefix: string
   group: number
-  /** bytes of the packet to tell, -1: all of it; `range` is the older word, that never had an effect */
+  /** bytes of the packet to tell, -1: not said, all of it; `range` is the older word, that never had an effect */
   size: number
   range: number
   threshold: number
@@ -27,7 +27,7 @@ export const nflog: TargetKind<Nflog> = {
     '--nflog-size': { words: 1 },
     '--nflog-threshold': { words: 1 },
   },
-  begin: () => ({ prefix: '', group: 0, size: -1, range: 0, threshold: 0 }),
+  begin: () => ({ prefix: '', group: 0, size: -1, range: -1, threshold: 0 }),
   take(data, option, [word]) {
     if (option === '--nflog-prefix') data.prefix = parsePrefix(word, PREFIX_LENGTH)
     else if (option === '--nflog-group') data.group = integer(word, 0, 0xffff)
@@ -36,13 +36,13 @@ export const nflog: TargetKind<Nflog> = {
     else data.size = integer(word, 0, MOST)
   },
   end(data) {
-    if (data.size >= 0 && data.range > 0) throw new Wrong('has both --nflog-size and --nflog-range', 0)
+    if (data.size >= 0 && data.range >= 0) throw new Wrong('has both --nflog-size and --nflog-range', 0)
   },
   print(data) {
     const words = data.prefix === '' ? [] : ['--nflog-prefix', quote(data.prefix)]
     if (data.group !== 0) words.push('--nflog-group', String(data.group))
     if (data.size >= 0) words.push('--nflog-size', String(data.size))
-    else if (data.range !== 0) words.push('--nflog-range', String(data.range))
+    else if (data.range > 0) words.push('--nflog-range', String(data.range))
     if (data.threshold !== 0) words.push('--nflog-threshold', String(data.threshold))
     return words
   },
