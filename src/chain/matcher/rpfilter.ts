@@ -19,12 +19,12 @@ export class RpfilterMatcher implements Matcher {
     const source = x[SOURCE]
     const destination = x[DESTINATION]
     // A host that has no address yet asks everybody, as DHCP does, or a group of its link.
-    if (source >>> 24 === 0 && (destination === -1 || destination >>> 8 === 0xe00000)) return true
+    if (source === 0 && (destination === -1 || destination >>> 8 === 0xe00000)) return true
     const kind = this.addresses.kind(source, 0)
     if (kind === ADDRESS_LOCAL) {
       return this.acceptLocal && (this.loose || this.addresses.kind(source, 1) === ADDRESS_LOCAL)
     }
-    if (kind === ADDRESS_BROADCAST && source >>> 24 !== 0 && source !== -1) return false
+    if (kind === ADDRESS_BROADCAST && source !== 0 && source !== -1) return false
     return this.addresses.returns(x, this.loose)
   }
 }
