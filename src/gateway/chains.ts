@@ -7,18 +7,7 @@ import type { Arena } from '../memory/arena.ts'
 import { PORT_COUNT_MAX } from '../memory/counters.ts'
 import * as reason from '../pipeline/reason.ts'
 import type { Port } from '../port/port.ts'
-import {
-  BYTES,
-  DESTINATION,
-  type FlowTable,
-  MARK,
-  PACKETS,
-  PORTS,
-  REPLY,
-  SOURCE,
-  STATUS,
-  WORDS,
-} from '../table/flow.ts'
+import { DESTINATION, type FlowTable, MARK, PORTS, REPLY, SOURCE, STATUS, WORDS } from '../table/flow.ts'
 import type { Tally } from '../table/tally.ts'
 import * as ethernet from '../wire/ethernet.ts'
 import * as icmp from '../wire/icmp.ts'
@@ -143,14 +132,12 @@ export class Chains {
 
   /** Writes the flow that a first packet would make into the words of flow 0, which is nobody's. */
   private tentative(packet: Packet): void {
-    const { words, f64 } = this.flows
+    const { words } = this.flows
     words.fill(0, 0, WORDS)
     words[SOURCE] = packet.source
     words[DESTINATION] = packet.destination
     words[PORTS] = packet.ports
     words[STATUS] = packet.protocol | (packet.zone << 8)
-    words[PACKETS] = 1
-    f64[BYTES] = packet.end - packet.network
     this.answer(packet)
   }
 
@@ -191,8 +178,8 @@ export class Chains {
   }
 
   /** Counts what the packet met. */
-  settle(packet: Packet): void {
-    this.engine.settle(packet.end - packet.network)
+  settle(bytes: number): void {
+    this.engine.settle(bytes)
   }
 
   /** The packet will be looked at again, from the beginning: what it met does not count. */

@@ -15,6 +15,7 @@ import * as ipv4 from '../wire/ipv4.ts'
 import * as vnet from '../wire/vnet.ts'
 import { Limit } from './limit.ts'
 import type { Link } from './link.ts'
+import type { Links } from './links.ts'
 import type { Outbox } from './outbox.ts'
 import type { Packet } from './packet.ts'
 
@@ -26,6 +27,8 @@ const BURST = 50
 const TTL = 64
 /** RFC 1812 4.3.2.5: internetwork control */
 const TOS = 0xc0
+/** of the packet's own: all but precedence and the last bit */
+const TOS_KEPT = 0x1e
 
 /** True if `address` cannot be one station's on that link: zero, loopback, multicast, reserved, a broadcast, the gateway's own. */
 export function martian(address: number, link: Link): boolean {
@@ -52,16 +55,18 @@ export class Icmp {
   private readonly view: DataView
   private readonly pool: Pool
   private readonly outbox: Outbox
+  private readonly links: Links
   private readonly limit = new Limit(PORT_COUNT_MAX, PER_SECOND, BURST)
   private identification = 0
   /** asked whether what the gateway says may leave; null while no rules are in force */
   output: Output | null = null
 
-  constructor(u8: Uint8Array, view: DataView, pool: Pool, outbox: Outbox) {
+  constructor(u8: Uint8Array, view: DataView, pool: Pool, outbox: Outbox, links: Links) {
     this.u8 = u8
     this.view = view
     this.pool = pool
     this.outbox = outbox
+    this.links = links
   }
 
   /** Turns an echo request for the gateway into the reply, Ethernet header included, for the port it came from; -1, or why not. */
@@ -83,6 +88,8 @@ export class Icmp {
     icmp.setChecksum(view, transport, (sum & 0xffff) + (sum >>> 16))
     ipv4.setSource(view, network, packet.destination)
     ipv4.setDestination(view, network, packet.source)
+    // It may leave in pieces, whatever the request said of itself.
+    view.setUint16(network + 6, 0)
     ipv4.setTtl(view, network, TTL)
     ipv4.setChecksum(view, network, 0)
     ipv4.setChecksum(view, network, ~checksum(network, transport - network, 0) & 0xffff)
@@ -136,7 +143,17 @@ export class Icmp {
     const quoted = Math.min(room, end - network)
     const length = icmp.HEADER_LENGTH + quoted
     this.turn(to, at, link)
-    this.write(header, ipv4.HEADER_LENGTH + length, link.address, ipv4.source(view, network))
+    // What the packet was for speaks itself, if that is the gateway.
+    const own = this.links.owns(ipv4.destination(view, network))
+      ? ipv4.destination(view, network)
+      : link.address
+    this.write(
+      header,
+      ipv4.HEADER_LENGTH + length,
+      own,
+      ipv4.source(view, network),
+      view.getUint8(network + 1),
+    )
     icmp.setType(view, body, type, code)
     icmp.setChecksum(view, body, 0)
     view.setInt32(body + 4, detail)
@@ -153,9 +170,9 @@ export class Icmp {
   }
 
   /** Writes an IPv4 header for ICMP. */
-  private write(at: number, length: number, source: number, destination: number): void {
+  private write(at: number, length: number, source: number, destination: number, tos: number): void {
     const { view } = this
-    view.setUint16(at, 0x4500 | TOS)
+    view.setUint16(at, 0x4500 | TOS | (tos & TOS_KEPT))
     ipv4.setTotalLength(view, at, length)
     this.identification = (this.identification + 1) & 0xffff
     ipv4.setIdentification(view, at, this.identification)

@@ -7,6 +7,13 @@ export class Links {
   readonly at: (Link | null)[] = new Array(PORT_COUNT_MAX + 1).fill(null)
   list: Link[] = []
 
+  /** True if one of the links has that address. */
+  owns(address: number): boolean {
+    const { list } = this
+    for (let i = 0; i < list.length; i++) if (list[i].address === address) return address !== 0
+    return false
+  }
+
   /** The link on the network of that index, or null. */
   on(network: number): Link | null {
     const { list } = this

@@ -44,7 +44,7 @@ export class Local {
     if (service !== 0) return this.hand(burst, i)
     const answered = this.parts.opening.input(burst, i)
     if (answered >= 0) return answered
-    chains.settle(packet)
+    chains.settle(packet.end - packet.network)
     return this.say(packet.at, packet.length, packet.work, packet.ingress, packet.port, now)
       ? answered
       : reason.RULE_DROPPED
@@ -68,7 +68,6 @@ export class Local {
     if (flow < 0) return -1 - flow
     flows.words[flow * WORDS + MARK] = chains.mark
     flows.words[flow * WORDS + NETWORKS] = (packet.ingress.port.index << 16) | OWN
-    conntrack.account(flow << 1, packet.end - packet.network)
     return -1
   }
 
@@ -95,7 +94,7 @@ export class Local {
 
   /** Asks about a packet that the gateway sends by `link` to the port `egress`; false if it must not leave. */
   say(at: number, length: number, work: number, link: Link, egress: Port, now: number): boolean {
-    const { chains } = this.parts
+    const { chains, conntrack } = this.parts
     const { own, view } = this
     const network = at + ethernet.HEADER_LENGTH
     if (check.header(view, network, at + length - network) >= 0) return true
@@ -107,7 +106,9 @@ export class Local {
     chains.enter(own, now)
     chains.leave(link, egress)
     const isOut = this.output(own, now)
-    chains.settle(own)
+    const bytes = own.end - own.network
+    chains.settle(bytes)
+    if (own.flow >= 0 && own.state !== RELATED) conntrack.account(own.flow, bytes)
     return isOut
   }
 
@@ -119,7 +120,6 @@ export class Local {
     else {
       if (x[r.ZONE] !== 0) own.zone = x[r.ZONE]
       if (conntrack.look(own, now) >= 0) own.state = INVALID
-      else if (own.flow >= 0 && own.state !== RELATED) conntrack.account(own.flow, own.end - own.network)
     }
     if (own.flow < 0) nat.plain(own)
     chains.tracked(own)

@@ -102,7 +102,7 @@ export class Parts {
     this.flows.holder = this.nat
     this.route = new Route(this.links, nowhere)
     this.ahead = new Ahead(arena, this.flows, this.nat.bindings)
-    this.icmp = new Icmp(arena.u8, view, pool, this.outbox)
+    this.icmp = new Icmp(arena.u8, view, pool, this.outbox, this.links)
     this.ask = new Ask(view, pool, this.outbox)
     this.fragments = new Fragments(arena, pool, counters, ports, this.outbox, this.icmp)
     this.hold = new Hold(

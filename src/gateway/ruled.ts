@@ -36,6 +36,8 @@ export class Ruled {
   private egress: Link
   /** networks that are closed to each other: only a rule may let it pass; the reason why it may not */
   private closed = -1
+  /** the packet waits as it came: it counts when it begins anew */
+  private isEarly = false
 
   constructor(parts: Parts, none: Link) {
     this.parts = parts
@@ -45,22 +47,31 @@ export class Ruled {
 
   /** The whole, read packet at position `i`: -1 when its verdict stands, TAKEN, or a reason. */
   run(burst: Burst, i: number, now: number): number {
-    const { packet, chains } = this.parts
+    const { packet } = this.parts
+    const bytes = packet.end - packet.network
     this.closed = -1
+    this.isEarly = false
     let why = this.prerouting(now)
     if (why < 0) why = packet.flow < 0 ? this.open() : this.follow()
     if (why === HERE) why = this.parts.local.input(burst, i, now)
     else if (why === ON) why = this.forward(burst, i, now)
-    chains.settle(packet)
+    if (!this.isEarly) this.count(bytes)
     return why
+  }
+
+  /** Counts the packet: what it met, and its flow, also if a rule behind conntrack drops it. */
+  count(bytes: number): void {
+    const { packet, chains, conntrack } = this.parts
+    chains.settle(bytes)
+    if (packet.flow >= 0 && packet.state !== RELATED) conntrack.account(packet.flow, bytes)
   }
 
   /** What a service is to hear that knows no connections (DHCP): -1, or the reason why it does not. */
   listen(now: number): number {
-    const { packet, chains, local } = this.parts
+    const { packet, local } = this.parts
     let why = this.prerouting(now)
     if (why < 0) why = local.permits()
-    chains.settle(packet)
+    this.count(packet.end - packet.network)
     return why
   }
 
@@ -81,8 +92,6 @@ export class Ruled {
       // A forged packet is dropped whatever the rules say; others that fit nothing are INVALID.
       if (why === reason.MARTIAN) return why
       if (why >= 0) packet.state = INVALID
-      else if (packet.flow >= 0 && packet.state !== RELATED)
-        conntrack.account(packet.flow, packet.end - packet.network)
     }
     if (packet.flow < 0) this.parts.nat.plain(packet)
     chains.tracked(packet)
@@ -111,7 +120,7 @@ export class Ruled {
       if (verdict >= 0) return verdict
       byRule = verdict === RULED
     } else nat.plain(packet)
-    const martian = check.addresses(packet.source, packet.replySource, ingress, links)
+    const martian = check.addresses(packet.source, packet.destination, ingress, links)
     if (martian >= 0) return martian
     const found = route.find(packet, packet.replySource, byRule)
     if (found === LOCAL) return HERE
@@ -158,6 +167,7 @@ export class Ruled {
     if (out < 0 && chains.engine.asksEgress) {
       // Rules want to know the port: the packet begins anew once the next hop has answered.
       chains.forget()
+      this.isEarly = true
       return departure.wait(burst, i, egress, now)
     }
     const wide = departure.fits(departure.mtu)
@@ -217,7 +227,6 @@ export class Ruled {
     this.words[f + NETWORKS] = (packet.ingress.port.index << 16) | egress.port.index
     this.words[f + NEIGHBOURS] = unresolved(packet.ingress.port.index, egress.port.index)
     this.parts.opening.seal(f)
-    conntrack.account(flow << 1, packet.end - packet.network)
     return this.send(burst, i, flow << 1, now)
   }
 

@@ -92,7 +92,7 @@ function isOwn(frame: Uint8Array): boolean {
   if (frame[10] !== 2 || frame[4 + 6] !== 2 || frame[6] !== 2) return false
   const type = (frame[12] << 8) | frame[13]
   if (type === 0x0806) return true
-  return type === 0x0800 && frame[15] === TOS && frame[23] === 1 && [3, 11].includes(frame[34])
+  return type === 0x0800 && (frame[15] & 0xe0) === TOS && frame[23] === 1 && [3, 11].includes(frame[34])
 }
 
 /** The same for all pieces of a packet, and for all copies of a frame. */

@@ -8,6 +8,7 @@ import { Fragments } from '../../src/gateway/fragment.ts'
 import { Hold } from '../../src/gateway/hold.ts'
 import { Icmp } from '../../src/gateway/icmp.ts'
 import { Link } from '../../src/gateway/link.ts'
+import { Links } from '../../src/gateway/links.ts'
 import { Outbox } from '../../src/gateway/outbox.ts'
 import { Packet } from '../../src/gateway/packet.ts'
 import { Arena } from '../../src/memory/arena.ts'
@@ -97,7 +98,9 @@ export class Stand {
     const { view, u8 } = arena
     this.ask = new Ask(view, this.pool, this.outbox)
     this.ask.links.push(null, this.link)
-    this.icmp = new Icmp(u8, view, this.pool, this.outbox)
+    const links = new Links()
+    links.list = [this.link]
+    this.icmp = new Icmp(u8, view, this.pool, this.outbox, links)
     const shared = [this.pool, this.counters, this.ports] as const
     this.fragments = new Fragments(arena, ...shared, this.outbox, this.icmp)
     const speech = [this.neighbours, this.ask, this.icmp, this.fragments, this.outbox] as const
