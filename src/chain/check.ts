@@ -3,14 +3,12 @@ import { Wrong } from './extension.ts'
 import { matchKind, targetKind } from './kinds.ts'
 import type { Ip } from './match/ip.ts'
 import { Misread } from './misread.ts'
-import { type Chain, HOOKS, type Hook, type Rule, type Ruleset, type Table, type Use } from './rule.ts'
+import { type Chain, HOOKS, type Hook, RULES, type Rule, type Ruleset, type Table, type Use } from './rule.ts'
 
 /** Jumps that may follow one another: each is a call of a function in compiled code. */
 const DEPTH = 200
 /** Rules that one packet may be asked by: at 5 ns each they hold a worker for 10 ms. */
 const VISITS = 2_000_000
-/** Rules and policies that may be counted: the log of a run numbers them. */
-const RULES = 131_072
 
 /** The type of a set, null if there is none of that name. */
 type Sets = (name: string) => string | null

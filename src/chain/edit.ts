@@ -28,6 +28,8 @@ export const REMEDY =
 export class Edit {
   private readonly line: Line
   private readonly table: Table
+  /** how many rules the line said */
+  made = 0
 
   constructor(line: Line, table: Table) {
     this.line = line
@@ -106,10 +108,13 @@ export class Edit {
       const counted = packets > 0 || bytes > 0 ? { packets, bytes } : {}
       return { ...phrase, ...counted, line: line.number, text: print(chain.name, phrase) }
     })
-    if (command === '-A') chain.rules.push(...rules)
-    else if (command === '-R') chain.rules[index] = rules[0]
-    else if (command === '-I') chain.rules.splice(index, 0, ...rules.reverse())
-    else for (const rule of rules) this.strike(chain, rule)
+    for (const rule of rules) {
+      if (command === '-A') chain.rules.push(rule)
+      else if (command === '-R') chain.rules[index] = rule
+      else if (command === '-I') chain.rules.splice(index, 0, rule)
+      else this.strike(chain, rule)
+    }
+    this.made = rules.length
   }
 
   /** Takes away the first rule that reads the same. */

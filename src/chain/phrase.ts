@@ -6,7 +6,7 @@ import type { Line } from './line.ts'
 import { type Ip, ip } from './match/ip.ts'
 import { COMMON, type Found, type Loaded, resolve } from './option.ts'
 import { printProtocol } from './protocol.ts'
-import type { Chain, Rule, Use } from './rule.ts'
+import { type Chain, RULES, type Rule, type Use } from './rule.ts'
 import type { Word } from './words.ts'
 
 /** What a rule's words became: several rules where -s or -d list several addresses, in iptables' order. */
@@ -57,6 +57,9 @@ export class PhraseReader {
   read(): Phrase[] {
     while (this.at < this.words.length) this.option()
     for (const each of this.loaded) this.finish(each)
+    const count = [...this.lists.values()].reduce((product, { addresses }) => product * addresses.length, 1)
+    if (count > RULES)
+      throw this.line.wrong(this.words[0], `says ${count} rules`, 'put the addresses into a set')
     const rules: Phrase[] = []
     for (const source of this.nets('-s')) {
       for (const destination of this.nets('-d')) rules.push(this.phrase(source, destination))

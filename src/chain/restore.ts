@@ -2,7 +2,7 @@
 import { begin, Edit, REMEDY } from './edit.ts'
 import { Line } from './line.ts'
 import { Misread } from './misread.ts'
-import { BASES, type Ruleset, TABLES, type Table } from './rule.ts'
+import { BASES, RULES, type Ruleset, TABLES, type Table } from './rule.ts'
 import { split, type Word } from './words.ts'
 
 export { Misread }
@@ -19,6 +19,7 @@ class Reader {
   private readonly ruleset: Ruleset = { tables: new Map() }
   private table: Table | null = null
   private opened = 0
+  private rules = 0
   private line = new Line(0, 0, [])
 
   read(text: string): Ruleset {
@@ -103,7 +104,11 @@ class Reader {
   }
 
   private command(packets: number, bytes: number): void {
-    new Edit(this.line, this.within(this.line.words[0])).run(packets, bytes)
+    const [first] = this.line.words
+    const edit = new Edit(this.line, this.within(first))
+    edit.run(packets, bytes)
+    this.rules += edit.made
+    if (this.rules > RULES) throw this.line.wrong(first, `is rule ${this.rules}`, `have ${RULES} at most`)
   }
 
   private within(first: Word): Table {

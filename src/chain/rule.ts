@@ -24,6 +24,9 @@ export const BASES: Record<TableName, readonly Hook[]> = {
   filter: ['INPUT', 'FORWARD', 'OUTPUT'],
 }
 
+/** Rules and policies that may be counted: the log of a run numbers them. */
+export const RULES = 131_072
+
 /** One use of an extension: its name, and what its file made of the options. */
 export interface Use<D = unknown> {
   name: string
