@@ -37,42 +37,45 @@ function condition(random: Random): string {
     `-p tcp ${port}`,
     `-p udp ${port}`,
     '-p tcp --syn',
+    `-p tcp -m multiport ${not}--dports 22,80,100:500`,
+    `-m conntrack ${not}--ctstate ${random.of(['NEW', 'RELATED,ESTABLISHED', 'INVALID'])}`,
+    `-m iprange ${not}--src-range 10.0.0.1-10.0.1.1`,
+    `-m mark ${not}--mark ${random.below(3)}`,
+    '-m ttl --ttl-gt 63',
+    `-m length ${not}--length 30:50`,
+    '-m comment --comment x',
     '',
   ])
 }
 
-/** A filter table with a few chains, jumps that lead downwards, and rules that often overlap. */
-export function rules(random: Random): string {
+/** A table with FORWARD and a few chains, jumps that lead downwards, and rules that often overlap. */
+export function rules(random: Random, table: 'filter' | 'mangle' = 'filter'): string {
   const chains = ['a', 'b', 'c'].slice(0, random.below(4))
   const lines = chains.map((name) => `:${name} - [0:0]`)
   const below = (name: string) => chains.slice(chains.indexOf(name) + 1)
+  const other = table === 'filter' ? '-j REJECT' : `-j MARK --set-mark ${random.below(3)}`
+  const targets = ['-j ACCEPT', '-j DROP', '-j RETURN', other, '', '-j ACCEPT']
   for (const chain of ['FORWARD', ...chains]) {
     const count = 1 + random.below(8)
+    const jumps = below(chain).flatMap((name) => [`-j ${name}`, `-g ${name}`])
     for (let n = 0; n < count; n++) {
-      const jumps = below(chain).flatMap((name) => [`-j ${name}`, `-g ${name}`])
-      const target = random.of([
-        '-j ACCEPT',
-        '-j DROP',
-        '-j RETURN',
-        '-j REJECT',
-        '',
-        '-j ACCEPT',
-        ...jumps,
-        ...jumps,
-      ])
+      const target = random.of([...targets, ...jumps, ...jumps])
       const asked = [condition(random), condition(random)].sort((a, b) => a.length - b.length)
       // Two conditions that name the same option would be refused.
-      const options = (text: string): string[] => text.match(/-{1,2}[a-z]+/g) ?? []
-      const both = options(asked[0]).some((option) => options(asked[1]).includes(option)) ? [asked[1]] : asked
-      lines.push(['-A', chain, ...both.filter(Boolean), target].join(' ').trim())
+      const options = (text: string): string[] => text.match(/-{1,2}[a-z]+|conntrack/g) ?? []
+      const both = options(asked[0]).some((option) => option !== '-m' && options(asked[1]).includes(option))
+      lines.push(['-A', chain, ...(both ? [asked[1]] : asked).filter(Boolean), target].join(' ').trim())
     }
   }
-  return ['*filter', `:FORWARD ${random.of(['ACCEPT', 'DROP'])} [0:0]`, ...lines, 'COMMIT', ''].join('\n')
+  return [`*${table}`, `:FORWARD ${random.of(['ACCEPT', 'DROP'])} [0:0]`, ...lines, 'COMMIT', ''].join('\n')
 }
 
 export class Stroll {
   readonly ground = new Ground(makeMatcher)
   private readonly ruleset: Ruleset
+  private borne: Record<number, string> = {}
+  private bytes = new Uint8Array(0)
+  private registers: Record<number, number> = {}
   steps: Step[] = []
 
   constructor(ruleset: Ruleset) {
@@ -94,14 +97,21 @@ export class Stroll {
     view.setUint16(22, random.of(PORTS))
     bytes[32] = 0x50
     bytes[33] = random.of([0x02, 0x10, 0x12, 0x11])
-    const number = (name: string) => names.indexOf(name)
-    this.ground.load(bytes, {
-      [R.STATE]: random.of(STATES),
-      [R.IN_PORT]: number(random.of(['vm1', 'vm2', ''])),
-      [R.IN_NETWORK]: number(random.of(['default', 'other'])),
-      [R.OUT_PORT]: number(random.of(['vm2', ''])),
-      [R.OUT_NETWORK]: number(random.of(['default', 'other'])),
-    })
+    this.borne = {
+      [R.IN_PORT]: random.of(['vm1', 'vm2', '']),
+      [R.IN_NETWORK]: random.of(['default', 'other']),
+      [R.OUT_PORT]: random.of(['vm2', '']),
+      [R.OUT_NETWORK]: random.of(['default', 'other']),
+    }
+    this.bytes = bytes
+    this.registers = { [R.STATE]: random.of(STATES), [R.MARK]: random.below(3) }
+    this.load((name) => names.indexOf(name))
+  }
+
+  /** Lays the same packet down once more; `number` gives the names that it bears their numbers, '' 0. */
+  load(number: (name: string) => number): void {
+    const borne = Object.entries(this.borne).map(([register, name]) => [register, number(name)])
+    this.ground.load(this.bytes, { ...this.registers, ...Object.fromEntries(borne) })
   }
 
   /** Walks for the packet that lies there: the verdict. */
