@@ -7,6 +7,7 @@ import { checksum } from '../memory/checksum.ts'
 import { PORT_COUNT_MAX } from '../memory/counters.ts'
 import type { Pool } from '../memory/pool.ts'
 import { complete } from '../pipeline/offload.ts'
+import { GUESTS } from '../pipeline/program.ts'
 import * as reason from '../pipeline/reason.ts'
 import type { Port } from '../port/port.ts'
 import * as ethernet from '../wire/ethernet.ts'
@@ -143,10 +144,9 @@ export class Icmp {
     const quoted = Math.min(room, end - network)
     const length = icmp.HEADER_LENGTH + quoted
     this.turn(to, at, link)
-    // What the packet was for speaks itself, if that is the gateway.
-    const own = this.links.owns(ipv4.destination(view, network))
-      ? ipv4.destination(view, network)
-      : link.address
+    // What the packet was for speaks itself, if that is the gateway; outside nobody hears of addresses inside.
+    const meant = ipv4.destination(view, network)
+    const own = link.role === GUESTS && this.links.owns(meant) ? meant : link.address
     this.write(
       header,
       ipv4.HEADER_LENGTH + length,
