@@ -1,9 +1,10 @@
 // Hot: connlimit, how many flows a source or destination has.
 /**
- * As nf_conncount does it: a list of flows for each address prefix, to which the packet's flow is added, and from which those are taken that have
- * ended, that never came to be, or whose TCP connection is over. A list is looked through whenever it is asked, so far as LOOKED goes and
- * then from there on the next time: exact for lists up to that, and never more work than that. Flows that cannot be kept track of,
- * because the table is full, are dropped, as in the kernel.
+ * As nf_conncount does it: a list of flows for each address prefix, in the order in which they came, to which the packet's flow is added. Those that
+ * have ended, never came to be, or are TCP connections that are over go when the list is looked through: up to the packet's own flow, or
+ * as a whole if that is new or assured. Of a list longer than LOOKED a part is looked at and the next one the next time, so that
+ * the work is bounded. Flows that cannot be kept track of are dropped, as in the kernel; but not, as newer kernels do, the last
+ * packets of a connection that is over and the only one of its list: they count as one.
  */
 import {
   ASSURED,
@@ -119,27 +120,32 @@ export class Connlimit implements Matcher {
 
   /** How many flows the packet's prefix has, its own included; 0 if that cannot be kept. */
   private connections(x: Int32Array): number {
-    const { spec, lists, tuple, count } = this
+    const { spec, lists, nodes, tuple, count } = this
     const prefix = (spec.destination ? x[DESTINATION] : x[SOURCE]) & spec.mask
-    const zone = tuple[3] >>> 8
     this.sweep()
-    let list = lists.find(prefix, zone, 0, 0)
-    if (list === 0) list = lists.add(prefix, zone, 0, 0)
+    let list = lists.find(prefix, tuple[3] >>> 8, 0, 0)
+    if (list === 0) list = lists.add(prefix, tuple[3] >>> 8, 0, 0)
     if (list === 0) return 0
-    const own = this.nodes.find(tuple[0], tuple[1], tuple[2], tuple[3] | (list << 16))
-    this.collect(list, own)
-    const flow = x[FLOW]
-    const isAssured = flow > 0 && (this.flows.words[flow * WORDS + STATUS] & ASSURED) !== 0
-    if (own === 0 && !(isAssured && count[list] > 0) && !this.add(list)) {
-      if (count[list] === 0) lists.remove(list)
-      return 0
+    const status = x[FLOW] > 0 ? this.flows.words[x[FLOW] * WORDS + STATUS] : 0
+    if ((status & ASSURED) !== 0 && count[list] > 0) {
+      this.collect(list, 0)
+      if (count[list] > 0) return count[list]
+      lists.remove(list)
+      return 1
     }
-    return count[list]
+    const own = nodes.find(tuple[0], tuple[1], tuple[2], tuple[3] | (list << 16))
+    const counted = own !== 0 && this.flows.find(tuple[0], tuple[1], tuple[2], tuple[3]) >= 0
+    if (own !== 0 && !counted) this.detach(own, list)
+    this.collect(list, counted ? own : 0)
+    if (counted || this.add(list)) return count[list]
+    if (count[list] === 0) lists.remove(list)
+    return 0
   }
 
-  /** Looks at the oldest ones: what lives is the youngest then. */
+  /** Where many are kept track of, looks at the oldest ones: what lives is the youngest then. */
   private sweep(): void {
-    const { nodes } = this
+    const { nodes, lists } = this
+    if (nodes.count < nodes.capacity >> 1 && lists.count < LISTS >> 1) return
     for (let i = 0; i < SWEPT; i++) {
       const node = nodes.oldest()
       if (node === 0) return
@@ -148,16 +154,17 @@ export class Connlimit implements Matcher {
     }
   }
 
-  /** Takes out of a list what is over, but for `own`; where it stops, the list begins the next time. */
-  private collect(list: number, own: number): void {
-    const { first, next } = this
+  /** Takes out of a list what is over, as far as `last`; a list that is too long begins the next time where this stopped. */
+  private collect(list: number, last: number): void {
+    const { first, next, count } = this
+    const isLong = count[list] > LOOKED
     let node = first[list]
-    for (let left = Math.min(this.count[list], LOOKED); left > 0; left--) {
+    for (let left = Math.min(count[list], LOOKED); left > 0 && node !== last; left--) {
       const following = next[node]
-      if (node !== own && this.isOver(node)) this.detach(node, list)
+      if (this.isOver(node)) this.detach(node, list)
       node = following
     }
-    if (this.count[list] > 0) first[list] = node
+    if (isLong) first[list] = node
   }
 
   /** Whether no flow has the node's tuple any more, or it is a TCP connection that has ended. */
