@@ -69,12 +69,14 @@ export function parseCreation(name: string, type: SetType, words: string[]): Cre
     ...{ name, type, hashsize: 1024, bucketsize: 12, initval: null, maxelem, netmask: 32, timeout: null },
     ...{ first: -1, last: -1 },
   }
+  const cut = type.startsWith('hash:ip') ? ['netmask'] : []
+  const options = isHash ? [...HASH, ...cut] : type === 'list:set' ? ['size'] : BITMAP
   for (let at = 0; at < words.length; at += 2) {
     const option = words[at].replace(/^--/, '')
     const value = words[at + 1]
     if (REFUSED.includes(option) || (option === 'family' && value === 'inet6'))
       throw new Wrong('is not available here', option === 'family' ? at + 1 : at)
-    const isKnown = ['timeout', ...(isHash ? HASH : type === 'list:set' ? ['size'] : BITMAP)].includes(option)
+    const isKnown = option === 'timeout' || options.includes(option)
     if (!isKnown && !IDLE.includes(option)) throw new Wrong(`is no option of ${type}`, at)
     if (value === undefined) throw new Wrong('stands where a value is missing', at)
     try {
@@ -87,7 +89,7 @@ export function parseCreation(name: string, type: SetType, words: string[]): Cre
   return made
 }
 
-const HASH = ['family', 'hashsize', 'maxelem', 'netmask', 'bucketsize', 'initval']
+const HASH = ['family', 'hashsize', 'maxelem', 'bucketsize', 'initval']
 const BITMAP = ['range', 'from', 'to']
 
 function take(made: Creation, option: string, value: string): void {
@@ -99,10 +101,8 @@ function take(made: Creation, option: string, value: string): void {
   } else if (option === 'initval') made.initval = integer(value, 0, UINT)
   else if (option === 'maxelem') made.maxelem = integer(value, 0, UINT)
   else if (option === 'size') made.maxelem = Math.max(4, integer(value, 0, 65_536))
-  else if (option === 'netmask') {
-    if (made.type !== 'hash:ip' && made.type !== 'hash:ip,port') throw new Wrong(`belongs to hash:ip`)
-    made.netmask = integer(value, 1, 32)
-  } else if (option === 'family') {
+  else if (option === 'netmask') made.netmask = integer(value, 1, 32)
+  else if (option === 'family') {
     if (value !== 'inet' && value !== '-4') throw new Wrong('is no family')
   } else if (option === 'range') [made.first, made.last] = parseRange(value)
   else if (option === 'from') made.first = parsePort(value)

@@ -1,6 +1,7 @@
 /** Elements of sets: what stands behind `add NAME`, `del NAME` and `test NAME`, as ipset 7.17 reads and prints it. */
 import { keyOf, maskOf } from '../table/entry.ts'
-import { parseAddress, printAddress } from './address.ts'
+import { CAPACITY_MAX } from '../table/shape.ts'
+import { printAddress } from './address.ts'
 import type { Creation } from './creation.ts'
 import { parseRange, TIMEOUT_MAX } from './creation.ts'
 import { Wrong } from './extension.ts'
@@ -90,7 +91,21 @@ function parse(made: Creation, text: string): Element {
     throw new Wrong(`has not ${wanted === 1 ? 'one part' : 'two parts'}, as elements of ${type} have`)
   addresses(element, made, host)
   if (port !== undefined) ports(element, port)
+  const { from, to, first, last } = element
+  const hosts = type.startsWith('hash:net') ? 1 : (to - from + 1) / 2 ** (32 - made.netmask)
+  if (hosts * (last - first + 1) > CAPACITY_MAX)
+    throw new Wrong(`stands for more than ${CAPACITY_MAX} entries`)
   return element
+}
+
+/** Four decimal bytes, unsigned. ipset also reads fewer, and octal ones: what is meant by those nobody knows. */
+function parseAddress(text: string): number {
+  if (
+    !/^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}$/.test(text) ||
+    text.split('.').some((byte) => Number(byte) > 255)
+  )
+    throw new Wrong('is no IPv4 address (names of hosts are not looked up)')
+  return text.split('.').reduce((word, byte) => word * 256 + Number(byte), 0)
 }
 
 function addresses(element: Element, made: Creation, text: string): void {
@@ -104,10 +119,10 @@ function addresses(element: Element, made: Creation, text: string): void {
     element.from = (parseAddress(text.slice(0, slash)) & maskOf(prefix)) >>> 0
     element.to = (element.from | ~maskOf(prefix)) >>> 0
   } else if (dash >= 0) {
-    const ends = [text.slice(0, dash), text.slice(dash + 1)].map((end) => parseAddress(end) >>> 0)
+    const ends = [text.slice(0, dash), text.slice(dash + 1)].map((end) => parseAddress(end))
     element.from = Math.min(...ends)
     element.to = Math.max(...ends)
-  } else element.from = element.to = parseAddress(text) >>> 0
+  } else element.from = element.to = parseAddress(text)
   if (isNet && element.to - element.from === 0xffff_ffff) throw new Wrong('is the whole address space')
   if (!isNet && (element.from & maskOf(made.netmask)) === 0)
     throw new Wrong('is the null address, which cannot be an element')

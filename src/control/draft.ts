@@ -159,9 +159,9 @@ export class Draft {
     const members = [...this.living(held)]
     const present = members.findIndex(({ name }) => name === member)
     if (present >= 0 && !exist) throw refusal(place, ...WHY[EXISTS])
-    if (present >= 0 && beside === null) members[present] = listed
+    // One that is there already keeps its place, whatever is asked.
+    if (present >= 0) members[present] = listed
     else {
-      if (present >= 0) members.splice(present, 1)
       const at = beside === null ? members.length : members.findIndex(({ name }) => name === beside.name)
       if (at < 0) throw refusal(place, `${beside?.name} is not in the list`, 'name one that is')
       members.splice(beside === null || beside.before ? at : at + 1, 0, listed)
