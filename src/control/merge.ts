@@ -4,7 +4,7 @@
  */
 import { Misread } from '../chain/misread.ts'
 import { restore } from '../chain/restore.ts'
-import { HOOKS, type Ruleset, TABLES, type Table, type TableName } from '../chain/rule.ts'
+import { type Ruleset, TABLES, type Table, type TableName } from '../chain/rule.ts'
 import { save } from '../chain/save.ts'
 
 export interface Restoring {
@@ -23,6 +23,9 @@ export interface Merged {
   named: Set<TableName>
 }
 
+/** Throws a Misread for a ruleset that cannot be in force. */
+type Check = (ruleset: Ruleset) => void
+
 /** A rule's counters as the text had them. */
 function written(ruleset: Ruleset) {
   return (table: TableName, chain: string, index: number): [number, number] => {
@@ -36,72 +39,75 @@ function isPlain({ chains }: Table): boolean {
   return [...chains.values()].every(({ policy, rules }) => policy === 'ACCEPT' && rules.length === 0)
 }
 
-/** The lines of a text by table, with their numbers; `*` and COMMIT are left out. */
-function sections(text: string): Map<string, { number: number; line: string }[]> {
-  const result = new Map<string, { number: number; line: string }[]>()
-  let name = ''
+/** A text that grows, with the number that each line has in the text that was given; 0: in none. */
+class Draft {
+  private readonly lines: string[] = []
+  private readonly numbers: number[] = []
+
+  say(line: string, number: number): void {
+    this.lines.push(line)
+    this.numbers.push(number)
+  }
+
+  /** A table as it is, without its first and last line. */
+  keep(table: Table): void {
+    const text = save({ tables: new Map([[table.name, table]]) }, () => [0, 0], false)
+    for (const line of text.split('\n').slice(1, -2)) this.say(line, 0)
+  }
+
+  /** What the text means. Throws a Misread with the place in the text that was given. */
+  read(check: Check): Omit<Merged, 'named'> {
+    const text = `${this.lines.join('\n')}\n`
+    try {
+      const ruleset = restore(text)
+      check(ruleset)
+      return { text, ruleset }
+    } catch (error) {
+      if (!(error instanceof Misread)) throw error
+      const { column, word, why, remedy } = error
+      throw new Misread(this.numbers[error.line - 1] ?? 0, column, word, why, remedy)
+    }
+  }
+}
+
+/** Adds `text` to `now`, to one table if it is given. A user chain that it declares is emptied, as iptables-restore does. */
+function added(text: string, now: Ruleset, only: TableName | undefined, check: Check): Merged {
+  const draft = new Draft()
+  const named = new Set<TableName>()
+  let present: Table | undefined
+  let isSkipped = false
   text.split('\n').forEach((line, at) => {
-    const begin = /^\s*\*(\S+)/.exec(line)?.[1]
-    if (begin !== undefined) {
-      name = begin
-      result.set(name, result.get(name) ?? [])
-    } else if (/^\s*COMMIT\s*$/.test(line)) name = ''
-    else if (name !== '') result.get(name)?.push({ number: at + 1, line })
+    const table = /^\s*\*(\S+)/.exec(line)?.[1] as TableName | undefined
+    const chain = present?.chains.get(/^\s*:(\S+)/.exec(line)?.[1] ?? '')
+    if (table !== undefined) {
+      isSkipped = only !== undefined && table !== only
+      if (isSkipped) return
+      if (named.has(table))
+        throw new Misread(at + 1, 1, line, 'stands there twice', 'write each table once to add to it')
+      named.add(table)
+      present = now.tables.get(table)
+      draft.say(line, at + 1)
+      if (present !== undefined) draft.keep(present)
+    } else if (!isSkipped) draft.say(chain?.policy === null ? `-F ${chain.name}` : line, at + 1)
+    if (/^\s*COMMIT\s*$/.test(line)) isSkipped = false
   })
-  return result
+  for (const table of now.tables.values()) {
+    if (named.has(table.name)) continue
+    draft.say(`*${table.name}`, 0)
+    draft.keep(table)
+    draft.say('COMMIT', 0)
+  }
+  return { ...draft.read(check), named }
 }
 
-/** The text that adds `text` to `now`. A chain that it declares is emptied, as iptables-restore does. Throws a Misread with the place in `text`. */
-function added(text: string, now: Ruleset, table: TableName | undefined): string {
-  const lines: string[] = []
-  const numbers: number[] = []
-  const say = (line: string, number: number) => {
-    lines.push(line)
-    numbers.push(number)
-  }
-  const given = sections(text)
-  for (const name of TABLES) {
-    const present = now.tables.get(name)
-    if (present === undefined) continue
-    const own = table === undefined || table === name ? (given.get(name) ?? []) : []
-    const alone = { tables: new Map([[name, present]]) }
-    for (const line of save(alone, () => [0, 0], false).split('\n')) {
-      const policy = /^:(\S+) (?:ACCEPT|DROP)/.exec(line)?.[1]
-      const other = own.findLast(({ line: each }) => policy !== undefined && each.startsWith(`:${policy} `))
-      if (line !== 'COMMIT' && line !== '') say(other?.line ?? line, other?.number ?? 0)
-    }
-    for (const { line, number } of own) {
-      const chain = /^\s*:(\S+)/.exec(line)?.[1]
-      if (chain === undefined || !present.chains.has(chain)) say(line, number)
-      else if (!(HOOKS as readonly string[]).includes(chain)) say(`-F ${chain}`, number)
-    }
-    say('COMMIT', 0)
-  }
-  const whole = `${lines.join('\n')}\n`
-  try {
-    restore(whole)
-  } catch (error) {
-    if (!(error instanceof Misread)) throw error
-    const { column, word, why, remedy } = error
-    throw new Misread(numbers[error.line - 1] ?? 0, column, word, why, remedy)
-  }
-  return whole
-}
-
-/** What is to be in force once `text` is restored over `now`. Throws a Misread. */
-export function merge(text: string, now: Ruleset, how: Restoring): Merged {
+/** What is to be in force once `text` is restored over `now`, and stands `check`. Throws a Misread with the place in `text`. */
+export function merge(text: string, now: Ruleset, how: Restoring, check: Check): Merged {
   const { table, noflush = false } = how
-  const named = new Set(
-    [...sections(text).keys()].filter((name): name is TableName =>
-      (TABLES as readonly string[]).includes(name),
-    ),
-  )
-  if (table !== undefined) for (const name of named) if (name !== table) named.delete(name)
-  if (noflush) {
-    const whole = added(text, now, table)
-    return { text: whole, ruleset: restore(whole), named }
-  }
+  if (noflush) return added(text, now, table, check)
   const given = restore(text)
+  check(given)
+  const named = new Set(given.tables.keys())
+  if (table !== undefined) for (const name of named) if (name !== table) named.delete(name)
   const stays = [...now.tables.values()].filter((each) => !named.has(each.name) && !isPlain(each))
   const leaves = [...given.tables.values()].some((each) => !named.has(each.name) && !isPlain(each))
   if (stays.length === 0 && !leaves) return { text, ruleset: given, named }

@@ -141,7 +141,7 @@ export class Rulebook {
   /** What a restored text changes; throws a Refusal with the place in the text. */
   restore(text: string, how: Restoring): Prepared {
     try {
-      const { named, ...whole } = merge(text, this.now.ruleset, how)
+      const { named, ...whole } = merge(text, this.now.ruleset, how, (each) => this.check(each))
       return this.compile(whole.text, whole.ruleset, this.bearers, how.counters === true ? named : null)
     } catch (error) {
       throw refuse(error)
@@ -204,7 +204,7 @@ export class Rulebook {
   }
 
   /** What may be wrong with a text that would be accepted; throws a Refusal for one that would not. */
-  check(text: string): Finding[] {
+  examine(text: string): Finding[] {
     return examine(text, {
       typeOf: (name) => this.sets.typeOf(name),
       known: (name) => this.bearers.has(name),
@@ -214,6 +214,10 @@ export class Rulebook {
   /** What would happen to a packet now; throws a Refusal for a text that is none. */
   why(flow: string, port?: string): WhyRow {
     return why(this.plant, this.now.ruleset, this.sets, flow, port)
+  }
+
+  private check(ruleset: Ruleset): void {
+    check(ruleset, (name) => this.sets.typeOf(name))
   }
 
   private counted(): Float64Array {
@@ -234,7 +238,7 @@ export class Rulebook {
     bearers: Map<string, Bearer>,
     begun: Set<TableName> | null = null,
   ): Prepared {
-    check(ruleset, (name) => this.sets.typeOf(name))
+    this.check(ruleset)
     if (begun === null) clear(ruleset)
     const context = {
       kindOf: (name: string) => bearers.get(name) ?? null,

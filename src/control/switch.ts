@@ -268,7 +268,7 @@ export class Switch extends EventEmitter<Told> {
 
   /** Findings about a text that would be accepted; throws a Refusal for one that would not. */
   checkRules(text: string): Finding[] {
-    return this.rulebook.check(text)
+    return this.rulebook.examine(text)
   }
 
   /**

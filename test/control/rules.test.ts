@@ -120,7 +120,10 @@ describe('restoring', () => {
         '-A Y -j DROP',
       ).replaceAll('\n\n', '\n'),
     )
-    await fabric.restoreRules(table('filter', ':FORWARD ACCEPT'), { noflush: true })
+    await fabric.restoreRules(table('filter', ':FORWARD ACCEPT') + table('nat', '-A OUTPUT -j ACCEPT'), {
+      noflush: true,
+    })
+    expect(rules(fabric)).toContain('*nat')
     expect(rules(fabric)).toContain(':FORWARD ACCEPT')
     expect(rules(fabric)).toContain('-A FORWARD -j X')
     expect(await refusal(fabric, table('filter', '', '-A NOWHERE -j ACCEPT'), { noflush: true })).toMatch(
@@ -159,11 +162,18 @@ describe('refusals leave the rules in force', () => {
     ['a chain that is missing', table('filter', '-A X -j ACCEPT'), 'line 2, column 4: X: '],
     ['a circle', table('filter', ':A -', ':B -', '-A A -j B', '-A B -j A', '-A INPUT -j A'), 'line '],
     ['a set that is missing', table('filter', '-A INPUT -m set --match-set s src -j DROP'), 'line 2, '],
+    [
+      'a target in another hook',
+      table('nat', '-A PREROUTING -j MASQUERADE'),
+      'line 2, column 18: MASQUERADE: ',
+    ],
     ['noise', '\u0000\u0001%$§', 'line 1, '],
   ])('%s', async (_, text, place) => {
     const fabric = await start()
     await fabric.restoreRules(table('filter', '-A INPUT -j DROP'))
     expect(await refusal(fabric, text)).toContain(place)
+    // What is added to other rules has its place in the same lines.
+    expect(await refusal(fabric, text, { noflush: true })).toContain(place)
   })
 })
 

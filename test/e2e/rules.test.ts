@@ -1,0 +1,335 @@
+/** Rules as users have them: a file, what is restored in its place, what a running switch refuses, and what they count. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { RuleRow } from '../../src/control/counts.ts'
+import { cleanup } from '../lab/cleanup.ts'
+import { attempt, type Result } from '../lab/command.ts'
+import { Daemon, program } from '../lab/daemon.ts'
+import { folder } from '../lab/folder.ts'
+import { Namespace } from '../lab/namespace.ts'
+import { suite } from '../lab/peer.ts'
+import { root } from '../style/source.ts'
+
+const lab = {
+  mode: 'nat',
+  subnet: '10.8.0.0/24',
+  gateway: '10.8.0.1',
+  uplink: 'none',
+  dhcp: 'off',
+  dns: 'off',
+}
+const other = { ...lab, subnet: '10.9.0.0/24', gateway: '10.9.0.1' }
+const [A, B, FAR] = ['10.8.0.11', '10.8.0.12', '10.9.0.11']
+const GATEWAY = '10.8.0.1'
+
+/** A whole table. */
+const table = (name: string, ...lines: string[]) => `*${name}\n${lines.join('\n')}\nCOMMIT\n`
+const filter = (...lines: string[]) => table('filter', ...lines)
+const DEAF = filter('-A INPUT -i lab -p icmp -j DROP')
+
+suite('rules', ['promtool'], () => {
+  let a: Namespace
+  let b: Namespace
+  let far: Namespace
+  let daemon: Daemon
+  let file: string
+  const tap = (network: string, place: Namespace, address: string) => ({
+    network,
+    type: 'tap',
+    netns: place.name,
+    ifname: 'eth0',
+    address: `${address}/24`,
+  })
+  const configuration = () => ({
+    rules: 'my.rules',
+    networks: { lab, other },
+    ports: { a: tap('lab', a, A), b: tap('lab', b, B), far: tap('other', far, FAR) },
+  })
+
+  beforeAll(async () => {
+    ;[a, b, far] = ['a', 'b', 'far'].map((label) => new Namespace(label)) as [Namespace, Namespace, Namespace]
+    daemon = new Daemon(configuration())
+    file = join(daemon.folder, 'my.rules')
+    writeFileSync(file, DEAF)
+    await daemon.up()
+  })
+  afterAll(cleanup)
+
+  const save = (...options: string[]) => daemon.cli('rules', 'save', ...options)
+  const restore = (input: string, ...options: string[]): Promise<Result> =>
+    daemon.attempt(['rules', 'restore', ...options], { input })
+  const rows = async () => JSON.parse(await save('--json')) as RuleRow[]
+
+  async function accepted(input: string, ...options: string[]): Promise<void> {
+    expect(await restore(input, ...options)).toMatchObject({ status: 0, stdout: '', stderr: '' })
+  }
+
+  /** A network without a way outside gives no route: what is between two has to be asked for. */
+  async function lead(place: Namespace, to: string, via: string): Promise<void> {
+    await place.exec(['ip', 'route', 'add', to, 'via', via])
+  }
+
+  /** True if somebody answers a ping. */
+  async function hears(from: Namespace, to: string): Promise<boolean> {
+    return (await from.attempt(['ping', '-c', '1', '-W', '1', to])).status === 0
+  }
+
+  describe('the file', () => {
+    it('is in force from the start, by a path beside the configuration', async () => {
+      expect(await hears(a, GATEWAY)).toBe(false)
+      expect(await hears(a, B)).toBe(true)
+      expect(await save('-c')).toMatch(/^\[[1-9]\d*:\d+\] -A INPUT -i lab -p icmp -j DROP$/m)
+    })
+
+    it('is read again by a reload', async () => {
+      writeFileSync(file, filter('-A INPUT -i other -j DROP'))
+      await daemon.cli('reload')
+      expect(await hears(a, GATEWAY)).toBe(true)
+      expect(await hears(far, '10.9.0.1')).toBe(false)
+    })
+
+    it('that is wrong refuses the reload, and the rules go on', async () => {
+      const before = await save()
+      writeFileSync(file, filter('-A INPUT -i lab -j DROP', '-A INPUT -j NOWHERE'))
+      const result = await daemon.attempt(['reload'])
+      expect(result).toMatchObject({ status: 1, stdout: '' })
+      expect(result.stderr).toMatch(new RegExp(`^bridgeport: ${file}: line 3, column 13: NOWHERE: .+; .+\n$`))
+      expect(await save()).toBe(before)
+      expect(await hears(a, GATEWAY)).toBe(true)
+      writeFileSync(file, filter('-A INPUT -i other -j DROP'))
+    })
+  })
+
+  describe('what is restored', () => {
+    it('is in force at once, and holds over reloads and a restart as long as the file is the same', async () => {
+      await accepted(DEAF)
+      expect(await hears(a, GATEWAY)).toBe(false)
+      await daemon.cli('reload')
+      expect(await save()).toContain('-A INPUT -i lab -p icmp -j DROP')
+      await daemon.stop()
+      await daemon.up()
+      expect(await hears(a, GATEWAY)).toBe(false)
+      expect(await hears(far, '10.9.0.1')).toBe(true)
+      writeFileSync(file, filter('-A INPUT -i other -j DROP', '-A OUTPUT -o nothing -j DROP'))
+      await daemon.cli('reload')
+      expect(await hears(a, GATEWAY)).toBe(true)
+      expect(await hears(far, '10.9.0.1')).toBe(false)
+      expect(await save()).not.toContain('-A INPUT -i lab')
+    })
+
+    it('goes when the file has changed while no switch ran', async () => {
+      await accepted(DEAF)
+      await daemon.stop()
+      writeFileSync(file, filter('-A INPUT -i other -j REJECT'))
+      await daemon.up()
+      expect(await save()).toContain('-A INPUT -i other -j REJECT')
+      expect(await save()).not.toContain('-A INPUT -i lab')
+    })
+
+    it('is what was saved, counters and all, from a file or from what comes in', async () => {
+      await accepted(DEAF)
+      await hears(a, GATEWAY)
+      const saved = await save('--counters')
+      const counted = /^\[(\d+:\d+)\] -A INPUT -i lab -p icmp -j DROP$/m.exec(saved)?.[1]
+      expect(counted).not.toBe('0:0')
+      const path = join(folder('rules'), 'saved')
+      writeFileSync(path, saved)
+      await accepted(filter(''))
+      await daemon.cli('rules', 'restore', '--counters', path)
+      expect(await save('-c')).toBe(saved)
+      await accepted(filter(''))
+      await daemon.cli('rules', 'restore', path)
+      expect(await save('-c')).toContain('[0:0] -A INPUT -i lab -p icmp -j DROP')
+    })
+
+    it('leaves what it does not name, and adds with --noflush', async () => {
+      await accepted(table('nat', '-A POSTROUTING -j ACCEPT') + filter('-A INPUT -i other -j DROP'))
+      await accepted(filter('-A OUTPUT -o nothing -j DROP'), '-n')
+      await accepted(table('raw', '-A PREROUTING -j ACCEPT') + filter(''), '--table', 'raw')
+      for (const rule of ['-A POSTROUTING -j ACCEPT', '-A INPUT -i other', '-A OUTPUT -o nothing', '*raw'])
+        expect(await save()).toContain(rule)
+      await accepted(table('nat', '') + table('raw', '') + filter(''))
+      expect((await rows()).filter(({ number }) => number > 0)).toEqual([])
+    })
+  })
+
+  describe('between networks', () => {
+    beforeAll(async () => {
+      for (const place of [a, b]) await lead(place, '10.9.0.0/24', GATEWAY)
+      await lead(far, '10.8.0.0/24', '10.9.0.1')
+    })
+
+    it('a rule opens, a policy does not; what is restored holds for connections under way', async () => {
+      await accepted(filter(':FORWARD ACCEPT'))
+      expect(await hears(a, FAR)).toBe(false)
+      await accepted(
+        filter(
+          '-A FORWARD -i lab -o other -j ACCEPT',
+          '-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT',
+        ),
+      )
+      expect(await hears(a, FAR)).toBe(true)
+      expect(await hears(far, A)).toBe(false)
+      await accepted(
+        filter('-A FORWARD -i a -o far -j ACCEPT', '-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT'),
+      )
+      expect([await hears(a, FAR), await hears(b, FAR)]).toEqual([true, false])
+    })
+
+    it('a port that comes later bears its name', async () => {
+      await accepted(
+        filter(
+          '-A FORWARD -i late -o other -j ACCEPT',
+          '-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT',
+        ),
+      )
+      const late = new Namespace('late')
+      const options = ['--network', 'lab', '--type', 'tap', '--netns', late.name, '--ifname', 'eth0']
+      await daemon.cli('port', 'add', 'late', ...options, '--address', '10.8.0.13/24')
+      await lead(late, '10.9.0.0/24', GATEWAY)
+      expect([await hears(late, FAR), await hears(a, FAR)]).toEqual([true, false])
+      await daemon.cli('port', 'rm', 'late')
+    })
+  })
+
+  describe('refusals', () => {
+    const noise = Array.from({ length: 2 ** 20 }, (_, n) => String.fromCharCode((n * 7919 + (n >> 8)) % 127))
+    it.each([
+      ['a target that nobody knows', filter('-A INPUT -j NOPE'), 2],
+      ['an option that nobody knows', filter('', '-A INPUT --colour red -j DROP'), 3],
+      ['a match that nobody knows', filter('-A INPUT -m colour -j DROP'), 2],
+      ['a wrong address', filter('-A INPUT -s 10.0.0.256 -j DROP'), 2],
+      ['a wrong port', filter('-A INPUT -p tcp --dport 70000 -j DROP'), 2],
+      ['an option that is there twice', filter('-A INPUT -s 10.0.0.1 -s 10.0.0.2 -j DROP'), 2],
+      ['a table that nobody knows', table('colours', ''), 1],
+      ['a chain that is missing', filter('-A X -j ACCEPT'), 2],
+      ['a jump to nowhere', filter('-A INPUT -j X'), 2],
+      ['a circle', filter(':A -', ':B -', '-A A -j B', '-A B -j A', '-A INPUT -j A'), null],
+      ['a target in another table', filter('-A INPUT -j MASQUERADE'), 2],
+      ['a target in another hook', table('nat', '-A PREROUTING -j MASQUERADE'), 2],
+      ['a set that is missing', filter('-A INPUT -m set --match-set nobody src -j DROP'), 2],
+      ['a table without COMMIT', '*filter\n-A INPUT -j DROP\n', null],
+      ['a rule outside of tables', '-A INPUT -j DROP\n', 1],
+      ['a quote without an end', filter('-A INPUT -m comment --comment "x -j DROP'), 2],
+      ['1 MB of noise', noise.join(''), 1],
+    ])('%s: one line with its place, and the rules go on', async (_, text, line) => {
+      await accepted(filter('-A INPUT -i other -j DROP'))
+      const before = await save('-c')
+      const result = await restore(text)
+      expect(result).toMatchObject({ status: 1, stdout: '' })
+      const place = line === null ? '\\d+' : String(line)
+      expect(result.stderr).toMatch(
+        new RegExp(`^bridgeport: standard input: line ${place}, column \\d+: .+: .+; .+\n$`),
+      )
+      expect(await save('-c')).toBe(before)
+      const name = join(folder('rules'), 'wrong')
+      writeFileSync(name, text)
+      const checked = await daemon.attempt(['rules', 'check', name])
+      expect(checked).toMatchObject({ status: 1, stdout: '' })
+      expect(checked.stderr).toBe(result.stderr.replace('standard input', name))
+    })
+
+    it('a file that is not there, wrong usage, and the reading address', async () => {
+      expect(await daemon.attempt(['rules', 'restore', '/nowhere/at/all'])).toMatchObject({
+        status: 1,
+        stderr: 'bridgeport: /nowhere/at/all: there is no such file; name another one\n',
+      })
+      expect((await daemon.attempt(['rules', 'restore', '--table', 'colours'])).status).toBe(2)
+      expect((await daemon.attempt(['rules', 'check'])).status).toBe(2)
+      const put = `fetch('http://127.0.0.1:9477/v1/rules', { method: 'PUT', body: '' }).then((r) => process.stdout.write(String(r.status)))`
+      expect(await daemon.host.exec([process.execPath, '-e', put])).toBe('403')
+      expect(JSON.parse(await daemon.get('/v1/rules'))).toEqual(await rows())
+      expect(JSON.parse(await daemon.get('/v1/rules/text')).text).toBe(await save())
+    })
+  })
+
+  describe('rules check', () => {
+    const findings = filter(':LOST -', '-A INPUT -i nobody -j DROP', '-A INPUT -j ACCEPT', '-A INPUT -j DROP')
+
+    it('tells what is in vain, with a switch and without', async () => {
+      const name = join(folder('rules'), 'findings')
+      writeFileSync(name, findings)
+      const known = await daemon.attempt(['rules', 'check', name])
+      expect(known).toMatchObject({ status: 0, stderr: '' })
+      expect([...known.stdout.matchAll(/^line (\d+): .+$/gm)].map(([, line]) => line).sort()).toEqual([
+        '2',
+        '3',
+        '5',
+      ])
+      const alone = await attempt([
+        process.execPath,
+        program,
+        '--socket',
+        '/nonexistent',
+        'rules',
+        'check',
+        name,
+        '--json',
+      ])
+      expect(alone).toMatchObject({ status: 0, stderr: '' })
+      expect(
+        JSON.parse(alone.stdout)
+          .map(({ line }: { line: number }) => line)
+          .sort(),
+      ).toEqual([2, 5])
+    })
+
+    it('has nothing to say of the example', async () => {
+      const name = join(root, 'examples/rules.v4')
+      const result = await attempt([
+        process.execPath,
+        program,
+        '--socket',
+        '/nonexistent',
+        'rules',
+        'check',
+        name,
+      ])
+      expect(result).toEqual({ status: 0, stdout: '', stderr: '' })
+    })
+  })
+
+  it('metrics count by comment or by what a rule says', async () => {
+    const comment = '-m comment --comment "pings, \\"all\\" of them"'
+    await accepted(filter(`-A INPUT -i lab -p icmp ${comment} -j ACCEPT`, '-A INPUT -i other -j ACCEPT'))
+    await hears(a, GATEWAY)
+    const text = await daemon.get('/metrics')
+    expect(text).toMatch(
+      /^bridgeport_rule_packets_total\{table="filter",chain="INPUT",rule="pings, \\"all\\" of them"\} [1-9]/m,
+    )
+    expect(text).toMatch(
+      /^bridgeport_rule_bytes_total\{table="filter",chain="INPUT",rule="[0-9a-f]{12}"\} 0$/m,
+    )
+    expect(text).toMatch(
+      /^bridgeport_rule_packets_total\{table="filter",chain="FORWARD",rule="policy"\} \d+$/m,
+    )
+    const result = await attempt(['promtool', 'check', 'metrics'], { input: text })
+    expect(result).toMatchObject({ status: 0, stdout: '', stderr: '' })
+  })
+
+  it('10,000 rules are restored, saved, counted and replaced while packets pass', async () => {
+    const many = Array.from(
+      { length: 10_000 },
+      (_, n) => `-A INPUT -s 10.${100 + (n >> 8)}.${n & 255}.0/24 -p tcp -m tcp --dport ${n + 1} -j ACCEPT`,
+    )
+    const ping = a.attempt(['ping', '-i', '0.01', '-c', '200', GATEWAY])
+    for (const last of ['-A INPUT -i other -j DROP', '-A INPUT -i lab -p icmp -j ACCEPT'])
+      await accepted(filter(':INPUT ACCEPT', ...many, last))
+    const saved = await save()
+    expect(saved.split('\n').filter((line) => line.startsWith('-A INPUT'))).toEqual([
+      ...many,
+      '-A INPUT -i lab -p icmp -j ACCEPT',
+    ])
+    expect((await daemon.get('/metrics')).match(/^bridgeport_rule_packets_total/gm)?.length).toBeGreaterThan(
+      10_000,
+    )
+    expect((await ping).stdout).toContain(' 0% packet loss')
+    await hears(a, GATEWAY)
+    expect(await save('-c')).toMatch(/^\[[1-9]\d*:\d+\] -A INPUT -i lab -p icmp -j ACCEPT$/m)
+    await accepted(filter(''))
+    expect(readFileSync(join(daemon.folder, 'state', 'rules.v4'), 'utf8')).toMatch(
+      /^# bridgeport: .*\n\*filter\n/,
+    )
+  })
+})
