@@ -1,17 +1,27 @@
 /** The assembly of a plan's functions: each chain's rules in pieces that V8 optimises well, long chains as trees of pieces. */
-import { jump, PROLOGUE, RETURNED, ruleCode, verdict } from './code.ts'
+import { jump, NUMBER, PROLOGUE, RETURNED, ruleCode, verdict } from './code.ts'
 import type { Context } from './compile.ts'
 import { type Action, type Condition, type Emit, type MatcherSpec, SLOW, STATIC, Wrong } from './extension.ts'
 import { runsOf } from './group.ts'
 import type { Key } from './key.ts'
+import { shapeOf } from './kind.ts'
 import { matchKind, targetKind } from './kinds.ts'
 import type { LookupPlan } from './plan.ts'
 import * as x from './registers.ts'
 import type { Chain, Rule, TableName } from './rule.ts'
-import { lookupPlan, runSource } from './run.ts'
+import { rowsSource, runSource } from './run.ts'
+import { lookupPlan } from './tuple.ts'
 
 /** Rules, or calls of pieces, in one function: V8 gives up on huge ones. */
 const PIECE = 24
+
+/** Consecutive rules of one kind that are worth a loop over their numbers: plain code is faster while the caches hold it. */
+const ROWS = 48
+
+interface Part {
+  conditions: Condition[]
+  action: Action
+}
 
 export class Assembly {
   readonly names: string[] = []
@@ -26,6 +36,8 @@ export class Assembly {
   private readonly shared = new Map<string, number>()
   private asksEgress = false
   private decidesTracking = false
+
+  private readonly addTable = (values: Int32Array) => this.tables.push(values) - 1
 
   constructor(context: Context) {
     this.context = context
@@ -74,31 +86,44 @@ export class Assembly {
     })
     const texts: string[] = []
     let done = 0
-    const plain = (end: number) => {
-      for (; done < end; done++) {
-        const { conditions, action } = parts[done]
-        texts.push(ruleCode(conditions, String(first + done), action))
-      }
-    }
     for (const { first: from, keys } of runsOf(parts.map(({ conditions }) => conditions))) {
-      plain(from)
-      done += keys.length
-      const run = this.run(
-        keys,
-        parts.slice(from, done).map(({ action }) => action),
-        first + from,
-      )
-      texts.push(`{const r=C[${run}]();if(r!==${x.CONTINUE})return r}`)
+      texts.push(...this.plain(parts.slice(done, from), first + done))
+      done = from + keys.length
+      const actions = parts.slice(from, done).map(({ action }) => action)
+      texts.push(this.run(keys, actions, first + from))
     }
-    plain(rules.length)
+    texts.push(...this.plain(parts.slice(done), first + done))
     this.gather(place, texts)
   }
 
-  /** The function of a run. */
-  private run(keys: readonly Key[], actions: readonly Action[], first: number): number {
+  /** Statements of rules one after the other; many of one kind become a loop of their own. */
+  private plain(parts: readonly Part[], first: number): string[] {
+    const statements = parts.map(({ conditions, action }) => ruleCode(conditions, action, PROLOGUE))
+    const shapes = statements.map((statement) => shapeOf(statement).shape)
+    const texts: string[] = []
+    for (let from = 0, end = 0; from < parts.length; from = end) {
+      while (end < parts.length && shapes[end] === shapes[from]) end++
+      if (end - from >= ROWS) {
+        texts.push(this.call(rowsSource(statements.slice(from, end), first + from, this.addTable)))
+        continue
+      }
+      for (let at = from; at < end; at++) {
+        const { conditions, action } = parts[at]
+        texts.push(ruleCode(conditions, action).replaceAll(NUMBER, String(first + at)))
+      }
+    }
+    return texts
+  }
+
+  private run(keys: readonly Key[], actions: readonly Action[], first: number): string {
     const lookup = this.lookups.push(lookupPlan(keys)) - 1
-    const table = (values: Int32Array) => this.tables.push(values) - 1
-    return this.sources.push(runSource(keys, actions, first, lookup, table)) - 1
+    return this.call(runSource(keys, actions, first, lookup, this.addTable))
+  }
+
+  /** A statement that runs a function of rules within the same chain. */
+  private call(source: string): string {
+    const callee = this.sources.push(source) - 1
+    return `{const r=C[${callee}]();if(r!==${x.CONTINUE})return r}`
   }
 
   /** Makes `place` a function of these statements one after the other, or of calls of functions that have them. */
@@ -149,7 +174,7 @@ export class Assembly {
       rule,
       tableName,
       matcher: (spec) => this.matcher(spec, rule),
-      table: (values) => this.tables.push(values) - 1,
+      table: this.addTable,
       name: (name) => ({
         id: 1 + position(this.names, name),
         isPort: this.context.kindOf(name) !== 'network',

@@ -17,16 +17,17 @@ export const LOG_ROOM = x.LOG_LENGTH + 24 * 200 * 6
 const SET_VOLATILE = `x[${x.VOLATILE}]=1;`
 const IF_FAST = `if(x[${x.FAST}])return ${x.SLOW};`
 
-/** First statement of a function. */
+/** First statement of a function, and of a rule in a loop. */
 export const PROLOGUE = `if(x[${x.MET}]>${LOG_FULL}&&count())return ${x.SLOW};`
 
-export interface Asked {
-  text: string
-  nature: Condition['nature']
-}
+/** What a condition is to the one who asks it. */
+export type Asked = Pick<Condition, 'text' | 'nature' | 'drops'>
 
-/** Statements of a rule that is counted as `number`, an expression. */
-export function ruleCode(asked: Asked[], number: string, action: Action): string {
+/** Stands for a rule's number in its statements. */
+export const NUMBER = '@'
+
+/** Statements of a rule; `before` stands before what counts it. */
+export function ruleCode(asked: readonly Asked[], action: Action, before = ''): string {
   const conditions = asked.filter(({ text }) => text !== 'true')
   const slow = conditions.findIndex(({ nature }) => nature === SLOW)
   const free = slow < 0 ? conditions : conditions.slice(0, slow)
@@ -34,15 +35,16 @@ export function ruleCode(asked: Asked[], number: string, action: Action): string
   const text = (nature: number) => free.filter((each) => each.nature === nature).map((each) => each.text)
   const guarded = bound.length > 0 || action.nature === SLOW
   const volatile = action.nature === PURE ? SET_VOLATILE : ''
-  const counted = `L[x[${x.MET}]++]=${number};${action.text}`
+  const counted = `${before}L[x[${x.MET}]++]=${NUMBER};${action.text}`
   let inner = `${volatile}${when(
     bound.map((each) => each.text),
     counted,
   )}`
-  if (guarded) inner = `${IF_FAST}x[${x.RULE}]=${number};${inner}`
+  if (guarded) inner = `${IF_FAST}x[${x.RULE}]=${NUMBER};${inner}`
   const pure = text(PURE)
   if (pure.length > 0) inner = `${SET_VOLATILE}${when(pure, inner)}`
-  return when(text(STATIC), inner)
+  const drops = asked.some((each) => each.drops) ? `if(x[${x.HOTDROP}])return ${x.DROP};` : ''
+  return when(text(STATIC), inner) + drops
 }
 
 function when(conditions: string[], then: string): string {

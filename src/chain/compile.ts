@@ -1,6 +1,7 @@
 /** From rules to a plan: numbers for all that is counted, functions of a few rules each, and what they stand on. */
 import { Assembly } from './assembly.ts'
 import type { SetPlace } from './extension.ts'
+import { MEMORY_MAX, memoryOf } from './matchers.ts'
 import type { Plan } from './plan.ts'
 import * as x from './registers.ts'
 import { BASES, type Chain, HOOKS, type Ruleset, TABLES, type TableName } from './rule.ts'
@@ -10,6 +11,8 @@ export interface Context {
   /** what bears a name: null if nothing does */
   kindOf(name: string): 'port' | 'network' | null
   set(name: string): SetPlace | null
+  /** flows that the gateway has room for */
+  flows?: number
 }
 
 /** What is counted: a rule, or with index -1 a policy. */
@@ -59,6 +62,14 @@ export function compile(
       verdicts[base] = chain?.policy === 'DROP' ? x.DROP : x.ACCEPT
     }
     for (const chain of chains.values()) first += chain.rules.length
+  }
+  const { matchers } = assembly.parts()
+  const bytes = memoryOf(matchers, context.flows ?? 0)
+  if (bytes > MEMORY_MAX) {
+    const megabytes = (count: number) => Math.ceil(count / 2 ** 20)
+    throw new Error(
+      `hashlimit, recent and connlimit would take ${megabytes(bytes)} MiB, more than ${megabytes(MEMORY_MAX)}: make their tables smaller`,
+    )
   }
   const isEmpty = bases.every((each) => each < 0) && !verdicts.includes(x.DROP)
   const numbering = { counters, names: assembly.names, wildcards: assembly.wildcards }

@@ -4,9 +4,8 @@
  */
 import type { FlowTable } from '../table/flow.ts'
 import type { Tally } from '../table/tally.ts'
-import type { MatcherSpec } from './extension.ts'
 import type { Footing, Matcher } from './matcher.ts'
-import { makeMatcher } from './matchers.ts'
+import { makeMatcher, settleMemories } from './matchers.ts'
 import type { Names, Plan } from './plan.ts'
 import { Probe } from './probe.ts'
 import * as r from './registers.ts'
@@ -36,6 +35,8 @@ interface Made {
   scope: Scope
   /** functions compiled so far */
   at: number
+  /** by rule and description */
+  matchers: Map<string, Matcher[]>
 }
 
 /** Nothing is named. */
@@ -96,7 +97,7 @@ export class Engine extends Runner {
       count: () => this.full(),
     }
     bear(scope, plan.names)
-    this.next = { plan, scope, at: 0 }
+    this.next = { plan, scope, at: 0, matchers: new Map() }
   }
 
   /** Goes on for about `budgetMs`; true if the new rules are in force now. */
@@ -118,20 +119,19 @@ export class Engine extends Runner {
   }
 
   /** The next matcher: one that is at work already if it is described alike, and where it is a rule's own, for the same rule. */
-  private equip({ plan, scope }: Made): void {
+  private equip({ plan, scope, matchers }: Made): void {
     const k = scope.M.length
-    scope.M.push(this.kept(plan, k) ?? makeMatcher(plan.matchers[k], this.footing))
-  }
-
-  private kept(plan: Plan, k: number): Matcher | null {
-    if (this.made === null) return null
-    const { plan: before, scope } = this.made
     const spec = JSON.stringify(plan.matchers[k])
-    const owner = plan.owners[k] < 0 ? -1 : plan.carried[plan.owners[k]]
-    if (plan.owners[k] >= 0 && owner < 0) return null
-    const same = (each: MatcherSpec, b: number) => before.owners[b] === owner && JSON.stringify(each) === spec
-    const found = before.matchers.findIndex(same)
-    return found < 0 ? null : scope.M[found]
+    const owner = plan.owners[k]
+    const before = owner < 0 ? -1 : plan.carried[owner]
+    const key = `${owner} ${spec}`
+    const alike = matchers.get(key) ?? []
+    const isNew = owner >= 0 && before < 0
+    const kept = isNew ? undefined : this.made?.matchers.get(`${before} ${spec}`)?.[alike.length]
+    const matcher = kept ?? makeMatcher(plan.matchers[k], this.footing)
+    scope.M.push(matcher)
+    alike.push(matcher)
+    matchers.set(key, alike)
   }
 
   private swap(made: Made): void {
@@ -146,6 +146,7 @@ export class Engine extends Runner {
     this.tally.turn(plan.carried, plan.initial)
     this.journal.turn()
     this.forgetTrails()
+    settleMemories(this.footing, scope.M)
     this.made = made
     this.next = null
     this.names = plan.names

@@ -23,7 +23,7 @@ export function keyOf(conditions: readonly Condition[]): Key | null {
   const rest: Asked[] = []
   let isPure = false
   for (const [index, condition] of conditions.entries()) {
-    const { key, nature } = condition
+    const { key, nature, drops } = condition
     if (key === undefined || (slow >= 0 && index >= slow)) {
       rest.push(condition)
       continue
@@ -35,7 +35,7 @@ export function keyOf(conditions: readonly Condition[]): Key | null {
       masks[word] |= mask
       values[word] |= value & mask
     }
-    if (condition.rest !== undefined) rest.push({ text: condition.rest, nature })
+    if (condition.rest !== undefined) rest.push({ text: condition.rest, nature, drops: drops ?? false })
     if (nature !== STATIC) isPure = true
   }
   if (masks.every((mask) => mask === 0)) return null

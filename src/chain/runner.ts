@@ -3,7 +3,7 @@ import { Journal, TRACE } from '../table/journal.ts'
 import type { Tally } from '../table/tally.ts'
 import { LOG_ROOM } from './code.ts'
 import type { Footing } from './matcher.ts'
-import { ACCEPT, EXPLICIT, FAST, HOOK, LENGTH, MET, TABLE, TRACED } from './registers.ts'
+import { ACCEPT, EXPLICIT, FAST, HOOK, HOTDROP, LENGTH, MET, TABLE, TRACED } from './registers.ts'
 import { HOOKS, TABLES } from './rule.ts'
 
 export type Chain = () => number
@@ -56,6 +56,7 @@ export class Runner {
     const base = table * 5 + hook
     x[HOOK] = hook
     x[TABLE] = table
+    x[HOTDROP] = 0
     if (x[TRACED] !== 0) {
       this.told = x[MET]
       x[TRACED] = -1

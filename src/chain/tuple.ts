@@ -1,0 +1,81 @@
+/** Tuple space: the keys of a run in a hash table, and the code that hashes a packet under each mask. See probe.ts. */
+import type { Key } from './key.ts'
+import { WORDS } from './lookup.ts'
+import type { LookupPlan } from './plan.ts'
+import { bitWords, multiplier, placeOf, seed } from './probe.ts'
+
+/** Masks in the order of their first rules. */
+function masksOf(keys: readonly Key[]): Map<string, Int32Array> {
+  return new Map(keys.map(({ shape, masks }) => [shape, masks]))
+}
+
+/** Leaves in `k` the first rule that has the packet's key, the number of rules if none has. */
+export function probes(keys: readonly Key[]): string {
+  const masks = [...masksOf(keys).values()]
+  const used = [...Array(WORDS).keys()].filter((word) => masks.some((mask) => mask[word] !== 0))
+  const words = bitWords(keysOf(keys).length)
+  const top = Math.clz32(words) + 1
+  const loads = used.map((word) => `a${word}=x[${word}]`).join()
+  const probe = (mask: Int32Array, m: number) => {
+    const products = used
+      .filter((word) => mask[word] !== 0)
+      .map(
+        (word) =>
+          `Math.imul(${mask[word] === -1 ? `a${word}` : `a${word}&${mask[word]}`},${multiplier(word)})`,
+      )
+    const hash = products.reduce((sum, each) => `(${sum}+${each}|0)`, String(seed(m)))
+    return `h=${hash};if(B[h>>>${top}]>>>(h>>>${top - 5})&1)k=g.find(${m},h,k);`
+  }
+  return `const ${loads};let k=${keys.length},h=0;${masks.map(probe).join('')}`
+}
+
+/** Keys that differ, each with its first rule. */
+function keysOf(keys: readonly Key[]): { key: Key; rule: number }[] {
+  const found = new Map<string, { key: Key; rule: number }>()
+  keys.forEach((key, rule) => {
+    if (!found.has(key.text)) found.set(key.text, { key, rule })
+  })
+  return [...found.values()]
+}
+
+export function lookupPlan(keys: readonly Key[]): LookupPlan {
+  const masks = masksOf(keys)
+  const numbers = new Map([...masks.keys()].map((shape, m) => [shape, m]))
+  const words = [...Array(WORDS).keys()].filter((word) =>
+    [...masks.values()].some((mask) => mask[word] !== 0),
+  )
+  const distinct = keysOf(keys)
+  const bits = new Int32Array(bitWords(distinct.length))
+  const index = new Int32Array(Math.max(16, 2 << (32 - Math.clz32(distinct.length - 1))))
+  const top = Math.clz32(bits.length) + 1
+  const table: number[] = []
+  distinct.forEach(({ key, rule }, number) => {
+    const m = numbers.get(key.shape)!
+    table.push(m, rule, ...words.map((word) => key.values[word]))
+    let hash = seed(m)
+    for (const word of words) hash = (hash + Math.imul(key.values[word], multiplier(word))) | 0
+    bits[hash >>> top] |= 1 << (hash >>> (top - 5))
+    let place = placeOf(hash, index.length)
+    while (index[place] !== 0) place = (place + 1) & (index.length - 1)
+    index[place] = number + 1
+  })
+  return {
+    words: Int32Array.from(words),
+    masks: Int32Array.from([...masks.values()].flatMap((mask) => words.map((word) => mask[word]))),
+    keys: Int32Array.from(table),
+    following: follow(keys),
+    index,
+    bits,
+  }
+}
+
+function follow(keys: readonly Key[]): Int32Array {
+  const following = new Int32Array(keys.length)
+  const later = new Map<string, number>()
+  for (let rule = keys.length - 1; rule >= 0; rule--) {
+    const { text } = keys[rule]
+    following[rule] = later.get(text) ?? keys.length
+    later.set(text, rule)
+  }
+  return following
+}
