@@ -3,8 +3,8 @@ import type { MatchKind } from './extension.ts'
 import { Wrong } from './extension.ts'
 import { matchKind, matchNames, targetKind, targetNames } from './kinds.ts'
 import type { Line } from './line.ts'
-import { type Ip, ip } from './match/ip.ts'
-import { COMMON, type Found, type Loaded, resolve } from './option.ts'
+import { asksAnything, type Ip, ip } from './match/ip.ts'
+import { COMMON, type Loaded, loaded, type Option } from './option.ts'
 import { printProtocol } from './protocol.ts'
 import { type Chain, RULES, type Rule, type Use } from './rule.ts'
 import type { Word } from './words.ts'
@@ -42,6 +42,8 @@ export class PhraseReader {
   private packets = 0
   private bytes = 0
   private implied = false
+  /** whose the option is that was found last, null for those that belong to no extension */
+  private owner: Loaded | null = null
 
   /** Reads from the word at `at` on, for a rule of the chain, which is one of those. */
   constructor(line: Line, at: number, chain: Chain, chains: Map<string, Chain>) {
@@ -50,27 +52,30 @@ export class PhraseReader {
     this.at = at
     this.chain = chain
     this.chains = chains
-    this.base = { kind: ip as MatchKind, data: ip.begin(), column: 0, said: new Set() }
+    this.base = loaded(ip as MatchKind, 0)
     this.loaded.push(this.base)
   }
 
   read(): Phrase[] {
     while (this.at < this.words.length) this.option()
     for (const each of this.loaded) this.finish(each)
+    if (this.lists.size === 0) return [this.phrase(this.base.data as Ip)]
     const count = [...this.lists.values()].reduce((product, { addresses }) => product * addresses.length, 1)
     if (count > RULES)
       throw this.line.wrong(this.words[0], `says ${count} rules`, 'put the addresses into a set')
     const rules: Phrase[] = []
-    for (const source of this.nets('-s')) {
-      for (const destination of this.nets('-d')) rules.push(this.phrase(source, destination))
+    const base = this.base.data as Ip
+    for (const source of this.nets('-s') ?? [base.source]) {
+      for (const destination of this.nets('-d') ?? [base.destination]) {
+        rules.push(this.phrase({ ...base, source, destination }))
+      }
     }
     return rules
   }
 
-  private phrase(source: Ip['source'], destination: Ip['destination']): Phrase {
-    const data = { ...(this.base.data as Ip), source, destination }
+  private phrase(data: Ip): Phrase {
     const matches: Use[] = []
-    if (ip.print(data).length > 0) matches.push({ name: 'ip', data, column: this.base.column })
+    if (asksAnything(data)) matches.push({ name: 'ip', data, column: this.base.column })
     for (const { kind, data, column } of this.loaded) {
       if (kind !== (ip as MatchKind) && matchKind(kind.name) === kind)
         matches.push({ name: kind.name, data, column })
@@ -78,13 +83,17 @@ export class PhraseReader {
     return { matches, target: this.target, goto: this.goto, packets: this.packets, bytes: this.bytes }
   }
 
-  /** The addresses behind -s or -d, null if there are none. */
-  private nets(option: '-s' | '-d'): Ip['source'][] {
+  /** The addresses of a list behind -s or -d. */
+  private nets(option: '-s' | '-d'): Ip['source'][] | null {
     const list = this.lists.get(option)
-    if (list === undefined) return [null]
+    if (list === undefined) return null
     return list.addresses.map((address) => {
       const data = ip.begin()
-      this.asking(option, [list.word, list.word], () => ip.take(data, option, [address], list.not))
+      try {
+        ip.take(data, option, [address], list.not)
+      } catch (error) {
+        throw this.told(error, option, [], list.word)
+      }
       return option === '-s' ? data.source : data.destination
     })
   }
@@ -98,20 +107,21 @@ export class PhraseReader {
       throw this.line.wrong(null, 'an option is missing behind `!`', 'name what is not to match')
     const found = this.find(word)
     if (not && !found.form.negatable)
-      throw this.line.wrong(first, `${found.option} cannot be inverted`, 'leave `!` out')
+      throw this.line.wrong(first, `${found.name} cannot be inverted`, 'leave `!` out')
+    const { owner } = this
     this.at++
     const words = this.take(word, found)
-    if (found.owner === null) this.common(found.option, words)
-    else this.give(found.owner, found.option, word, words, not)
+    if (owner === null) this.common(found.name, words)
+    else this.give(owner, found.name, word, words, not)
   }
 
   /** The words that belong to an option, also where its first is written behind `=`. */
-  private take(word: Word, { option, form }: Found): Word[] {
+  private take(word: Word, { name, form }: Option): Word[] {
     const words: Word[] = []
     const equals = word.text.startsWith('--') ? word.text.indexOf('=') : -1
     if (equals > 0) {
       if (form.words === 0)
-        throw this.line.wrong(word, `${option} takes no value`, 'leave `=` and what follows out')
+        throw this.line.wrong(word, `${name} takes no value`, 'leave `=` and what follows out')
       words.push({ text: word.text.slice(equals + 1), column: word.column + equals + 1, quoted: false })
     }
     while (words.length < form.words) {
@@ -119,7 +129,7 @@ export class PhraseReader {
       if (form.optional && words.length === form.words - 1 && (next === undefined || /^[-!]/.test(next.text)))
         break
       if (next === undefined) {
-        throw this.line.wrong(null, `${option} lacks ${form.words === 1 ? 'its value' : 'a value'}`, 'add it')
+        throw this.line.wrong(null, `${name} lacks ${form.words === 1 ? 'its value' : 'a value'}`, 'add it')
       }
       words.push(next)
       this.at++
@@ -139,17 +149,18 @@ export class PhraseReader {
   }
 
   private give(owner: Loaded, option: string, word: Word, words: Word[], not: boolean): void {
-    if (owner.said.has(option)) throw this.line.wrong(word, `${option} is said twice`, 'keep one of them')
-    owner.said.add(option)
+    if (owner.said.includes(option))
+      throw this.line.wrong(word, `${option} is said twice`, 'keep one of them')
+    owner.said.push(option)
     if (owner === this.base) {
       if (owner.column === 0) owner.column = word.column
       const { name } = this.chain
       if (NOWHERE[option]?.includes(name)) {
         throw this.line.wrong(word, `means nothing in ${name}`, 'leave it out, or use another chain')
       }
-      if (option === '-s' || option === '-d') {
+      if ((option === '-s' || option === '-d') && words[0].text.includes(',')) {
         const addresses = words[0].text.split(',')
-        if (not && addresses.length > 1) {
+        if (not) {
           throw this.line.wrong(
             words[0],
             '`!` does not go with several addresses',
@@ -161,14 +172,18 @@ export class PhraseReader {
       }
     }
     const texts = words.map((each) => each.text)
-    this.asking(option, [word, ...words], () => owner.kind.take(owner.data, option, texts, not))
+    try {
+      owner.kind.take(owner.data, option, texts, not)
+    } catch (error) {
+      throw this.told(error, option, words, word)
+    }
   }
 
   private load(word: Word): void {
     const kind = word.text === 'ip' ? undefined : matchKind(word.text)
     if (!kind)
       throw this.line.wrong(word, 'is no match that is known here', `known are ${matchNames().join(', ')}`)
-    this.loaded.push({ kind, data: kind.begin(), column: word.column, said: new Set() })
+    this.loaded.push(loaded(kind, word.column))
   }
 
   private jump(word: Word, goto: boolean): void {
@@ -190,35 +205,35 @@ export class PhraseReader {
     this.goto = goto
     this.target = { name: word.text, data: null, column: word.column }
     if (!kind) return
-    this.target.data = kind.begin()
-    this.loaded.push({ kind, data: this.target.data, column: word.column, said: new Set() })
+    const extension = loaded(kind, word.column)
+    this.target.data = extension.data
+    this.loaded.push(extension)
   }
 
   private finish(each: Loaded): void {
     const { kind, data } = each
-    const name: Word = { text: kind.name, column: each.column, quoted: false }
-    this.asking(`its options`, [name], () => kind.end?.(data))
+    const name = (): Word => ({ text: kind.name, column: each.column, quoted: false })
+    try {
+      kind.end?.(data)
+    } catch (error) {
+      throw this.told(error, 'its options', [], name())
+    }
     const protocols = typeof kind.protocols === 'function' ? kind.protocols(data) : kind.protocols
     if (!protocols || protocols.length === 0) return
     const { protocol, notProtocol } = this.base.data as Ip
     if (!notProtocol && protocols.includes(protocol)) return
     const wanted = protocols.map((number) => `-p ${printProtocol(number)}`).join(' or ')
-    throw this.line.wrong(name, `needs ${wanted}`, `write ${wanted} in the same rule`)
+    throw this.line.wrong(name(), `needs ${wanted}`, `write ${wanted} in the same rule`)
   }
 
-  /** Runs what an extension does; a Wrong becomes a Misread at the word that it means. */
-  private asking(what: string, words: Word[], body: () => void): void {
-    try {
-      body()
-    } catch (error) {
-      if (!(error instanceof Wrong)) throw error
-      const place = words[Math.min(error.word, words.length - 1)]
-      throw this.line.wrong(place, error.message, `correct ${what}`)
-    }
+  /** What an extension threw: a Wrong becomes a Misread at the word that it means, the first one being the option. */
+  private told(error: unknown, what: string, words: Word[], first: Word): unknown {
+    if (!(error instanceof Wrong)) return error
+    return this.line.wrong(words[error.word - 1] ?? first, error.message, `correct ${what}`)
   }
 
   /** Whose option a word is: that of the extension loaded last that knows it, by its whole name or a beginning that leaves no choice. */
-  private find(word: Word): Found {
+  private find(word: Word): Option {
     const equals = word.text.startsWith('--') ? word.text.indexOf('=') : -1
     const text = equals > 0 ? word.text.slice(0, equals) : word.text
     if (!text.startsWith('-')) {
@@ -236,11 +251,11 @@ export class PhraseReader {
       : matchKind(IMPLIED.find((each) => each === printProtocol(name.protocol)) ?? '')
     if (kind && !this.loaded.some((each) => each.kind === kind)) {
       this.implied = true
-      this.loaded.push({ kind, data: kind.begin(), column: word.column, said: new Set() })
+      this.loaded.push(loaded(kind, word.column))
       return this.find(word)
     }
-    const known = this.loaded.slice(1).flatMap((each) => Object.keys(each.kind.options))
-    const options = [...Object.keys(ip.options), ...Object.keys(COMMON), ...known].join(' ')
+    const known = this.loaded.slice(1).flatMap((each) => [...each.options.keys()])
+    const options = [...this.base.options.keys(), ...COMMON.keys(), ...known].join(' ')
     throw this.line.wrong(
       word,
       'is no option that is known here',
@@ -248,27 +263,31 @@ export class PhraseReader {
     )
   }
 
-  private exact(text: string): Found | null {
-    const common = resolve(COMMON, text)
-    if (common) return { ...common, owner: null }
+  private exact(text: string): Option | null {
+    this.owner = null
+    const common = COMMON.get(text)
+    if (common) return common
     for (let i = this.loaded.length - 1; i >= 0; i--) {
-      const owner = this.loaded[i]
-      const own = resolve(owner.kind.options, text)
-      if (own) return { ...own, owner }
+      const option = this.loaded[i].options.get(text)
+      if (option === undefined) continue
+      this.owner = this.loaded[i]
+      return option
     }
     return null
   }
 
-  private beginning(text: string, word: Word): Found | null {
+  private beginning(text: string, word: Word): Option | null {
     if (!text.startsWith('--') || text.length < 4) return null
-    const options = [COMMON, ...this.loaded.map((each) => each.kind.options)].flatMap((each) =>
-      Object.keys(each),
-    )
+    const options = [COMMON, ...this.loaded.map((each) => each.options)].flatMap((each) => [...each.keys()])
     const names = [...new Set(options.filter((option) => option.startsWith(text)))]
-    const meant = names.map((name) => this.exact(name) as Found)
-    if (meant.length === 0) return null
-    const same = meant.every(({ option, owner }) => option === meant[0].option && owner === meant[0].owner)
-    if (!same) throw this.line.wrong(word, `may mean ${names.join(' or ')}`, 'write it in full')
-    return meant[0]
+    if (names.length === 0) return null
+    const meant = this.exact(names[0])
+    const { owner } = this
+    for (const name of names) {
+      if (this.exact(name) !== meant || this.owner !== owner) {
+        throw this.line.wrong(word, `may mean ${names.join(' or ')}`, 'write it in full')
+      }
+    }
+    return meant
   }
 }

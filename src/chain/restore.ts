@@ -40,7 +40,7 @@ class Reader {
 
   private take(text: string, number: number): void {
     if (text.startsWith('#')) return
-    const counters = /^\s*\[(\d+):(\d+)\]/.exec(text)
+    const counters = text.startsWith('-') ? null : /^\s*\[(\d+):(\d+)\]/.exec(text)
     const { words, open } = split(text, counters?.[0].length ?? 0)
     this.line = new Line(number, text.length, words)
     const whole = (shown: string, column: number): Word => ({ text: shown, column, quoted: false })

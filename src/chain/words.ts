@@ -7,7 +7,12 @@ export interface Word {
   quoted: boolean
 }
 
-const BLANK = /[ \t\r]/
+const QUOTE = 0x22
+
+/** A blank, a tab, or the CR of a text from elsewhere. */
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09 || code === 0x0d
+}
 
 /**
  * The words of a line, from the given offset on. A quote may open within a word and ends it when it closes; `open` is the column of one that
@@ -17,18 +22,20 @@ export function split(line: string, from = 0): { words: Word[]; open: number } {
   const words: Word[] = []
   let at = from
   while (at < line.length) {
-    if (BLANK.test(line[at])) {
+    if (isBlank(line.charCodeAt(at))) {
       at++
       continue
     }
     const begin = at
-    while (at < line.length && line[at] !== '"' && !BLANK.test(line[at])) at++
+    let code = line.charCodeAt(at)
+    while (at < line.length && code !== QUOTE && !isBlank(code)) code = line.charCodeAt(++at)
     let text = line.slice(begin, at)
-    const quoted = line[at] === '"'
+    const quoted = code === QUOTE
     if (quoted) {
       const end = closing(line, at + 1)
       if (end < 0) return { words, open: at + 1 }
-      text += line.slice(at + 1, end).replace(/\\(.)/g, '$1')
+      const inside = line.slice(at + 1, end)
+      text += inside.includes('\\') ? inside.replace(/\\(.)/g, '$1') : inside
       at = end + 1
     }
     words.push({ text, column: begin + 1, quoted })

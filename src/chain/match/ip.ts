@@ -100,6 +100,11 @@ export const ip: MatchKind<Ip> = {
   },
 }
 
+/** False if every packet matches. */
+export function asksAnything({ source, destination, input, output, protocol, fragment }: Ip): boolean {
+  return (source ?? destination ?? input ?? output) !== null || protocol !== 0 || fragment !== 0
+}
+
 /** Conditions that all must hold, being collected. */
 export class Parts {
   private nature: Nature = STATIC
