@@ -2,7 +2,7 @@
 import { SLOW, type TargetKind, Wrong } from '../extension.ts'
 import { integer } from '../number.ts'
 import { TCP } from '../protocol.ts'
-import { DROP } from '../registers.ts'
+import { DROP, LENGTH } from '../registers.ts'
 import type { Rule } from '../rule.ts'
 
 interface Tcpmss {
@@ -40,7 +40,14 @@ export const tcpmss: TargetKind<Tcpmss> = {
   print: ({ size }) => (size === CLAMP ? ['--clamp-mss-to-pmtu'] : ['--set-mss', `${size}`]),
   code({ size }, emit) {
     const k = emit.matcher({ type: 'mss', size: size === CLAMP ? -1 : size })
-    return { text: `if(!M[${k}].ask(x))return ${DROP};`, nature: SLOW, ends: false }
+    const length = `x[${LENGTH}]`
+    // What was met so far counts the packet as it was.
+    const recount = `if(${length}!==l){const m=${length};${length}=l;count();${length}=m}`
+    return {
+      text: `const l=${length};if(!M[${k}].ask(x))return ${DROP};${recount}`,
+      nature: SLOW,
+      ends: false,
+    }
   },
 }
 
