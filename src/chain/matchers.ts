@@ -5,6 +5,7 @@ import { Connbytes } from './matcher/connbytes.ts'
 import * as connlimit from './matcher/connlimit.ts'
 import * as hashlimit from './matcher/hashlimit.ts'
 import { ServiceChanger, TtlChanger } from './matcher/header.ts'
+import { JournalMatcher } from './matcher/journal.ts'
 import { Limit } from './matcher/limit.ts'
 import { MssChanger } from './matcher/mss.ts'
 import { OptionMatcher } from './matcher/option.ts'
@@ -22,6 +23,7 @@ import type { Footing, Matcher } from './matcher.ts'
 type Make = (footing: Footing, spec: MatcherSpec) => Matcher
 
 const makers: Record<string, Make> = {
+  journal: (footing, spec) => new JournalMatcher(footing, spec),
   addrtype: (footing, spec) => new AddrtypeMatcher(footing, spec),
   change: (footing, spec) => new SetChanger(footing, spec),
   connbytes: (footing, spec) => new Connbytes(footing, spec as never),
