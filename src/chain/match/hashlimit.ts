@@ -141,7 +141,6 @@ function end(data: Hashlimit): void {
     const second = credit.bytesOf(data.average)
     if (data.burst > 0 && data.burst < second)
       throw new Wrong(`has a burst of less than a second's ${second} bytes`, 0)
-    if (data.burst > 0 && second === 0) throw new Wrong('has a burst, but less than 16 bytes a second', 0)
     // From here on: how many seconds' worth.
     if (data.burst > 0) data.burst = Math.ceil(data.burst / second)
   } else {
@@ -166,7 +165,8 @@ function takeRate(data: Hashlimit, word: string): void {
     return
   }
   const bytes = Number(found[1]) * factor(found[2])
-  if (bytes === 0) throw new Wrong('is a rate of nothing')
+  // iptables takes less and prints 0b/s then, which it does not take back.
+  if (bytes < 16) throw new Wrong('is too slow: at least 16b/s')
   data.average = bytes / 16 < 0xffff_ffff ? credit.costOf(bytes) : 0
   if (data.average < 2) throw new Wrong('is too fast: less than 32 GiB a second')
   data.bytes = true

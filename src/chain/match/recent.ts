@@ -23,6 +23,8 @@ const WHATS = { set: m.SET, rcheck: m.CHECK, update: m.UPDATE, remove: m.REMOVE 
 /** XT_RECENT_MAX_NSTAMPS and XT_RECENT_NAME_LEN */
 const HITS_MAX = 0xffff
 const NAME_MAX = 199
+/** More is taken by iptables, but printed as a negative number that it does not take back. */
+const SECONDS_MAX = 0x7fff_ffff
 /** times an address keeps if no rule says --hitcount */
 const STAMPS = 32
 
@@ -63,7 +65,7 @@ export const recent: MatchKind<Recent> = {
   }),
   take(data, option, words, not) {
     const [word] = words
-    if (option === '--seconds') data.seconds = integer(word, 1, 0xffff_ffff)
+    if (option === '--seconds') data.seconds = integer(word, 1, SECONDS_MAX)
     else if (option === '--hitcount') data.hits = integer(word, 0, HITS_MAX)
     else if (option === '--name') data.name = listName(word, NAME_MAX)
     else if (option === '--mask') data.mask = parseAddress(word)
@@ -89,7 +91,7 @@ export const recent: MatchKind<Recent> = {
   },
   print(data) {
     const words = [...negation(data.not), `--${data.what}`]
-    if (data.seconds > 0) words.push('--seconds', `${data.seconds | 0}`)
+    if (data.seconds > 0) words.push('--seconds', `${data.seconds}`)
     if (data.reap) words.push('--reap')
     if (data.hits > 0) words.push('--hitcount', `${data.hits}`)
     if (data.ttl) words.push('--rttl')
