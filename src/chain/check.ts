@@ -31,9 +31,11 @@ export function check(ruleset: Ruleset, sets: Sets): void {
         )
       }
     }
-    const order = sorted(table)
-    measure(table, order)
-    const hooks = reached(table, order)
+    const jumps: Jumps = new Map()
+    for (const chain of table.chains.values()) jumps.set(chain, jumpsOf(chain, table))
+    const order = sorted(jumps)
+    measure(jumps, order)
+    const hooks = reached(jumps, order)
     for (const chain of order) {
       const found = misplacement(chain, table, hooks.get(chain) ?? [], sets)
       if (found && (!first || found.line < first.line)) first = found
@@ -53,6 +55,25 @@ function misplacement(chain: Chain, table: Table, hooks: Hook[], sets: Sets): Mi
   return null
 }
 
+/** A rule that leads to another chain. */
+interface Jump {
+  rule: Rule
+  /** position in its chain */
+  index: number
+  to: Chain
+}
+
+type Jumps = Map<Chain, Jump[]>
+
+function jumpsOf(chain: Chain, table: Table): Jump[] {
+  const jumps: Jump[] = []
+  chain.rules.forEach((rule, index) => {
+    const to = destination(table, rule)
+    if (to) jumps.push({ rule, index, to })
+  })
+  return jumps
+}
+
 /** The user chain that a rule leads to, undefined for one that leads to none. */
 function destination(table: Table, { target, line }: Rule): Chain | undefined {
   if (target === null || target.data !== null) return undefined
@@ -63,32 +84,27 @@ function destination(table: Table, { target, line }: Rule): Chain | undefined {
 }
 
 /** All chains, each behind those that it leads to; refuses circles. */
-function sorted(table: Table): Chain[] {
+function sorted(jumps: Jumps): Chain[] {
   const done = new Set<Chain>()
   const order: Chain[] = []
-  for (const root of table.chains.values()) {
+  for (const root of jumps.keys()) {
     if (done.has(root)) continue
     const path: { chain: Chain; next: number }[] = [{ chain: root, next: 0 }]
     const open = new Set([root])
     for (let top = path.at(-1); top; top = path.at(-1)) {
-      const rule = top.chain.rules[top.next++]
-      if (rule === undefined) {
+      const jump = jumps.get(top.chain)?.[top.next++]
+      if (jump === undefined) {
         done.add(top.chain)
         open.delete(top.chain)
         order.push(top.chain)
         path.pop()
-        continue
+      } else if (open.has(jump.to)) {
+        const names = path.map((each) => each.chain.name)
+        throw circle(jump.rule, names, jump.to.name)
+      } else if (!done.has(jump.to)) {
+        open.add(jump.to)
+        path.push({ chain: jump.to, next: 0 })
       }
-      const chain = destination(table, rule)
-      if (!chain || done.has(chain)) continue
-      if (open.has(chain))
-        throw circle(
-          rule,
-          path.map((each) => each.chain.name),
-          chain.name,
-        )
-      open.add(chain)
-      path.push({ chain, next: 0 })
     }
   }
   return order
@@ -102,17 +118,18 @@ function circle(rule: Rule, path: string[], name: string): Misread {
 }
 
 /** Refuses chains that are nested too deep, or whose longest way is too long. */
-function measure(table: Table, order: Chain[]): void {
+function measure(jumps: Jumps, order: Chain[]): void {
   const depths = new Map<Chain, number>()
   const visits = new Map<Chain, number>()
   for (const chain of order) {
     let depth = 0
     let visited = 0
-    for (let i = chain.rules.length - 1; i >= 0; i--) {
-      const rule = chain.rules[i]
-      const next = destination(table, rule)
-      const inside = next ? (visits.get(next) ?? 0) : 0
-      depth = Math.max(depth, next ? 1 + (depths.get(next) ?? 0) : 0)
+    let behind = chain.rules.length
+    for (const { rule, index, to } of [...(jumps.get(chain) ?? [])].reverse()) {
+      const inside = visits.get(to) ?? 0
+      visited += behind - index - 1
+      behind = index
+      depth = Math.max(depth, 1 + (depths.get(to) ?? 0))
       visited = 1 + (rule.goto ? Math.max(inside, visited) : inside + visited)
       if (depth > DEPTH)
         throw excess(rule, chain, `leads through more than ${DEPTH} chains, one in the other`)
@@ -120,7 +137,7 @@ function measure(table: Table, order: Chain[]): void {
         throw excess(rule, chain, `asks a packet up to ${visited} rules, more than ${VISITS}`)
     }
     depths.set(chain, depth)
-    visits.set(chain, visited)
+    visits.set(chain, visited + behind)
   }
 }
 
@@ -129,16 +146,13 @@ function excess(rule: Rule, chain: Chain, why: string): Misread {
 }
 
 /** Base chains from which each chain may be reached. */
-function reached(table: Table, order: Chain[]): Map<Chain, Hook[]> {
+function reached(jumps: Jumps, order: Chain[]): Map<Chain, Hook[]> {
   const bits = new Map<Chain, number>()
   for (let i = order.length - 1; i >= 0; i--) {
     const chain = order[i]
     const own = (bits.get(chain) ?? 0) | (chain.policy === null ? 0 : 1 << HOOKS.indexOf(chain.name as Hook))
     bits.set(chain, own)
-    for (const rule of chain.rules) {
-      const next = destination(table, rule)
-      if (next) bits.set(next, (bits.get(next) ?? 0) | own)
-    }
+    for (const { to } of jumps.get(chain) ?? []) bits.set(to, (bits.get(to) ?? 0) | own)
   }
   return new Map(
     order.map((chain) => [chain, HOOKS.filter((_, hook) => ((bits.get(chain) ?? 0) >> hook) & 1)]),
