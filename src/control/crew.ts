@@ -39,11 +39,18 @@ interface Events {
   frames: [number]
 }
 
+/** Who gave an order. */
+interface Waiting {
+  worker: number
+  resolve: (result: number) => void
+  reject: (error: Error) => void
+}
+
 export class Crew extends EventEmitter<Events> {
   readonly bells: doorbell.Doorbell[]
   private readonly arena: Arena
   private readonly threads: Worker[] = []
-  private readonly waiting = new Map<number, (result: number) => void>()
+  private readonly waiting = new Map<number, Waiting>()
   private readonly running = new Set<Worker>()
   private number = 0
   private ending = false
@@ -102,19 +109,29 @@ export class Crew extends EventEmitter<Events> {
       })
       thread.on('error', (error) => {
         reject(error)
-        this.emit('failed', error)
+        this.fail(start.worker, error)
       })
       thread.on('exit', (code) => {
         this.running.delete(thread)
         if (!this.ending)
-          this.emit('failed', new Error(`dataplane worker ${start.worker} ended with code ${code}`))
+          this.fail(start.worker, new Error(`dataplane worker ${start.worker} ended with code ${code}`))
       })
     })
   }
 
+  /** A worker died: nobody waits for what it was told, and the switch must end. */
+  private fail(worker: number, error: Error): void {
+    for (const [number, waiting] of this.waiting) {
+      if (waiting.worker !== worker) continue
+      this.waiting.delete(number)
+      waiting.reject(error)
+    }
+    this.emit('failed', error)
+  }
+
   private hear(answer: Answer): void {
     if (answer.type === 'done') {
-      this.waiting.get(answer.number)?.(answer.result)
+      this.waiting.get(answer.number)?.resolve(answer.result)
       this.waiting.delete(answer.number)
     } else if (answer.type === 'lost') this.emit('lost', answer)
     else if (answer.type === 'frames') this.emit('frames', answer.port)
@@ -128,9 +145,14 @@ export class Crew extends EventEmitter<Events> {
 
   /** Gives one worker an order; resolves with its result once it is carried out. */
   tell(worker: number, ask: Ask): Promise<number> {
+    const thread = this.threads[worker]
+    if (!this.running.has(thread) && !this.ending)
+      return Promise.reject(new Error(`dataplane worker ${worker} is gone`))
     const number = ++this.number
-    const done = new Promise<number>((resolve) => this.waiting.set(number, resolve))
-    this.threads[worker].postMessage({ ...ask, number } as Order)
+    const done = new Promise<number>((resolve, reject) =>
+      this.waiting.set(number, { worker, resolve, reject }),
+    )
+    thread.postMessage({ ...ask, number } as Order)
     this.bells[worker].post()
     return done
   }

@@ -22,6 +22,7 @@ import type { Member } from './member.ts'
 import { merge, type Restoring } from './merge.ts'
 import { type Bearer, bearers, numbers } from './names.ts'
 import type { Plant } from './plant.ts'
+import { Refusal } from './refusal.ts'
 import { type WhyRow, why } from './why.ts'
 
 export type { Restoring } from './merge.ts'
@@ -120,7 +121,7 @@ export class Rulebook {
     try {
       await change()
     } catch (error) {
-      if (prepared !== null) await this.enforce(this.compile(text, ruleset, this.bearers))
+      if (prepared !== null) await this.enforce(this.compile(text, ruleset, this.bearers)).catch(() => {})
       throw error
     }
     this.bearers = wanted
@@ -161,7 +162,8 @@ export class Rulebook {
     this.events.follow(force.ruleset, force.numbering as Numbering)
     this.frozen = this.counted()
     try {
-      await this.crew.tell(GATEWAY_WORKER, { type: 'rules', plan })
+      const result = await this.crew.tell(GATEWAY_WORKER, { type: 'rules', plan })
+      if (result < 0) throw new Refusal('rules', 'they could not be prepared', 'the log says why')
     } finally {
       this.frozen = null
     }
