@@ -123,6 +123,12 @@ describe('-j TCPMSS', () => {
     expect(make('TCPMSS --set-mss 1400')()).toBe(R.CONTINUE)
     expect(ground.packet()).toEqual(before)
   })
+  it('not added to a bridged frame', () => {
+    const before = tcp(A, B, SYN)
+    ground.load(before, { [R.BRIDGED]: 1 })
+    expect(make('TCPMSS --set-mss 1400')()).toBe(R.CONTINUE)
+    expect(ground.packet()).toEqual(before)
+  })
   it('drops what is broken, and what would pass no way', () => {
     ground.load(tcp(A, B, SYN).subarray(0, 39))
     expect(make('TCPMSS --set-mss 1400')()).toBe(R.DROP)

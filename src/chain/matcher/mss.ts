@@ -4,7 +4,7 @@ import * as tcp from '../../wire/tcp.ts'
 import * as vnet from '../../wire/vnet.ts'
 import type { MatcherSpec } from '../extension.ts'
 import type { Footing, Matcher } from '../matcher.ts'
-import { AT, END, LENGTH, MTU, NETWORK, TRANSPORT } from '../registers.ts'
+import { AT, BRIDGED, END, LENGTH, MTU, NETWORK, TRANSPORT } from '../registers.ts'
 
 const HEADERS = ipv4.HEADER_LENGTH + tcp.HEADER_LENGTH
 const HEADER_MAX = 60
@@ -60,8 +60,8 @@ export class MssChanger implements Matcher {
       }
       i += kind < KIND || step === 0 ? 1 : step
     }
-    // Behind data the option would have to move it, and the header has room for forty bytes of options.
-    if (room === length && length < HEADER_MAX) this.add(x, length, size, isPartial)
+    // Behind data the option would have to move it; the header has room for forty bytes of options; a bridged frame stays as long as it is.
+    if (room === length && length < HEADER_MAX && x[BRIDGED] !== 1) this.add(x, length, size, isPartial)
     return true
   }
 
