@@ -1,7 +1,8 @@
 /**
- * Where a set's words stand. A set is a slot and a body. The slot is one cache line that never moves, so that rules may hold on to its place; its first word says
- * where the body begins, as an int32 position in the arena, 0 while the slot is free. A body is laid out by the control thread and becomes
- * the set's by that one store: so sets are made, replaced whole, exchanged and emptied without a packet seeing half of it.
+ * Where a set's words stand. A set is a slot and a body. The slot is one cache line that never moves, so that rules may hold on to its
+ * place; its first word says where the body begins, as an int32 position in the arena, 0 while the slot is free. A body is laid out by the
+ * control thread and becomes the set's by that one store: so sets are made, replaced whole, exchanged and emptied without a packet
+ * seeing half of it.
  *
  * A body begins with a header of 96 int32, the words below. Behind it stand, by type:
  *
