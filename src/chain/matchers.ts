@@ -106,7 +106,7 @@ function makeHashlimit(footing: Footing, spec: hashlimit.HashlimitSpec): Matcher
 function makeRecent(footing: Footing, spec: recent.RecentSpec): Matcher {
   const make = () => new recent.List(footing, spec)
   return share(footing, spec, make, (list) => {
-    recent.widen(list, spec.stamps)
+    if (spec.stamps > list.room) list.widen(new Float64Array((recent.CAPACITY + 1) * spec.stamps))
     return new recent.Recent(footing, list, spec)
   })
 }

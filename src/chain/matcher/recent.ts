@@ -46,7 +46,7 @@ export class List {
   readonly mask: number
   /** a time's place is entry * room + index */
   room = 0
-  stamps = new Float64Array(0)
+  stamps: Float64Array = new Float64Array(0)
   readonly buckets: Buckets
   /** by entry: the TTL it was seen with, where the next time goes, how many times there are */
   readonly ttls = new Int32Array(CAPACITY + 1)
@@ -57,6 +57,13 @@ export class List {
   constructor(footing: Footing, spec: RecentSpec) {
     this.mask = spec.settings.mask
     this.buckets = new Buckets(footing.arena, CAPACITY)
+  }
+
+  /** Takes an array with room for more times an address before another rule uses the list; what it knew is forgotten. */
+  widen(stamps: Float64Array): void {
+    this.stamps = stamps
+    this.room = stamps.length / (CAPACITY + 1)
+    this.buckets.clear()
   }
 
   add(address: number, ttl: number, now: number): void {
@@ -98,16 +105,6 @@ export class List {
     if (this.stamps[oldest * this.room + this.index[oldest] - 1] < since) this.buckets.remove(oldest)
   }
 }
-
-/** Makes room for so many times an address before a rule uses the list; where that is more, what the list knew is forgotten. */
-export function widen(list: List, stamps: number): void {
-  if (stamps <= list.room) return
-  list.room = stamps
-  list.stamps = makeStamps(stamps)
-  list.buckets.clear()
-}
-
-const makeStamps = (stamps: number) => new Float64Array((CAPACITY + 1) * stamps)
 
 export class Recent implements Matcher {
   private readonly list: List
