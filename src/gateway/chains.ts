@@ -14,6 +14,7 @@ import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import type { Link } from './link.ts'
 import { ESTABLISHED, NEW, type Packet, RELATED, UNTRACKED } from './packet.ts'
+import type { Standing } from './standing.ts'
 
 const SCTP = 132
 const UDP_LITE = 136
@@ -23,15 +24,17 @@ export class Chains {
   readonly engine: Engine
   readonly x: Int32Array
   readonly tally: Tally
+  readonly standing: Standing
   private readonly view: DataView
   private readonly flows: FlowTable
   /** numbers of names, by port and by network */
   portNames: Int32Array = new Int32Array(0)
   networkNames: Int32Array = new Int32Array(0)
 
-  constructor(arena: Arena, engine: Engine, tally: Tally, flows: FlowTable) {
+  constructor(arena: Arena, engine: Engine, tally: Tally, flows: FlowTable, standing: Standing) {
     this.engine = engine
     this.tally = tally
+    this.standing = standing
     this.x = engine.x
     this.view = arena.view
     this.flows = flows
@@ -66,6 +69,7 @@ export class Chains {
     x[r.IN_NETWORK] = this.networkNames[packet.ingress.network.index]
     x[r.IN_PORT] = this.portNames[packet.port.index]
     x[r.IN_INDEX] = packet.port.index + 1
+    this.standing.ingress = packet.ingress
     x[r.LENGTH] = packet.end - packet.network
     x[r.AT] = packet.at
     x[r.NETWORK] = packet.network
@@ -83,6 +87,7 @@ export class Chains {
   /** Forgets what the last packet left behind. */
   clear(): void {
     const { x } = this
+    this.standing.egress = null
     x[r.OUT_NETWORK] = 0
     x[r.OUT_PORT] = 0
     x[r.OUT_INDEX] = 0
@@ -108,6 +113,7 @@ export class Chains {
     x[r.IN_NETWORK] = 0
     x[r.IN_PORT] = 0
     x[r.IN_INDEX] = 0
+    this.standing.ingress = null
     this.out(egress, port.index)
   }
 
@@ -167,6 +173,7 @@ export class Chains {
   /** The packet leaves by `egress`, by the port of index `port` if that is known (-1: not yet). */
   out(egress: Link, port: number): void {
     const { x } = this
+    this.standing.egress = egress
     x[r.OUT_NETWORK] = this.networkNames[egress.network.index]
     x[r.OUT_PORT] = port < 0 ? 0 : this.portNames[port]
     x[r.OUT_INDEX] = (port < 0 ? egress.port.index : port) + 1

@@ -19,7 +19,7 @@ export class Departure {
   mtu = 0
   out = -1
   private neighbour = 0
-  private isReady = false
+  isReady = false
   private next = 0
   private readonly parts: Parts
   private readonly view: DataView

@@ -122,9 +122,9 @@ export class Parts {
     const x = new Int32Array(COUNT)
     const { tallyAt, journalAt } = program
     const tally = new Tally(arena, tallyAt)
-    const addresses = new Standing(this.links, this.packet)
+    const addresses = new Standing(this.links)
     const engine = new Engine({ arena, flows: this.flows, addresses, x, journalAt }, tally)
-    this.chains = new Chains(arena, engine, tally, this.flows)
+    this.chains = new Chains(arena, engine, tally, this.flows, addresses)
     const trails = new Trails(arena, this.chains, this.flows, this.links, this.passage, counters)
     this.forward = new Forward(arena, this.flows, this.conntrack.tcp, this.passage, this.timeouts, trails)
     this.range = new Range(this.flows, x)

@@ -51,18 +51,50 @@ export class Ruled {
     const bytes = packet.end - packet.network
     this.closed = -1
     this.isEarly = false
+    if (this.parts.chains.engine.asksEgress && !this.isKnown(now))
+      return this.parts.departure.wait(burst, i, this.egress, now)
     let why = this.prerouting(now)
     if (why < 0) why = packet.flow < 0 ? this.open() : this.follow()
-    if (why === HERE) why = this.parts.local.input(burst, i, now)
+    if (why === HERE) why = this.here(burst, i, now)
     else if (why === ON) why = this.forward(burst, i, now)
     if (!this.isEarly) this.count(bytes)
     return why
   }
 
+  /**
+   * False if rules want to know the port that the packet leaves by, and its next hop has not answered yet: it waits as it came, and begins
+   * anew. Where a rule or a published port will lead it is not looked into here.
+   */
+  private isKnown(now: number): boolean {
+    const { packet, flows, departure, nat, route } = this.parts
+    const { source, destination, ports, protocol, zone } = packet
+    const id = flows.find(source, destination, ports, protocol | (zone << 8))
+    if (id >= 0) {
+      const egress = departure.egress(id)
+      if (egress === null) return true
+      this.egress = egress
+      departure.look(egress, departure.destination(id), now)
+    } else {
+      nat.plain(packet)
+      if (packet.ingress.address === 0) return true
+      if (route.find(packet, destination) !== FOUND && !route.isClosed) return true
+      this.egress = route.egress
+      departure.look(route.egress, destination, now)
+    }
+    return departure.isReady
+  }
+
+  /** For the gateway itself, as it is behind the translation. */
+  private here(burst: Burst, i: number, now: number): number {
+    const { packet, chains, local } = this.parts
+    chains.redirect(packet, this.target(), this.port(), this.target() === packet.destination ? 0 : DNAT)
+    return local.input(burst, i, now)
+  }
+
   /** Counts the packet: what it met, and its flow, also if a rule behind conntrack drops it. */
   count(bytes: number): void {
     const { packet, chains, conntrack } = this.parts
-    chains.settle(bytes)
+    chains.settle(chains.x[r.LENGTH])
     if (packet.flow >= 0 && packet.state !== RELATED) conntrack.account(packet.flow, bytes)
   }
 
@@ -164,7 +196,7 @@ export class Ruled {
     chains.redirect(packet, destination, this.port(), destination === packet.destination ? 0 : DNAT)
     departure.look(egress, destination, now)
     const { out } = departure
-    if (out < 0 && chains.engine.asksEgress) {
+    if (!departure.isReady && chains.engine.asksEgress) {
       // Rules want to know the port: the packet begins anew once the next hop has answered.
       chains.forget()
       this.isEarly = true

@@ -145,6 +145,7 @@ export class Trails {
     x[r.IN_NETWORK] = this.chains.networkNames[ingress.network.index]
     x[r.IN_PORT] = this.chains.portNames[port]
     x[r.IN_INDEX] = port + 1
+    this.chains.standing.ingress = ingress
     const length = ipv4.totalLength(view, network)
     x[r.LENGTH] = length
     x[r.AT] = at
