@@ -12,9 +12,12 @@ import { defer } from './cleanup.ts'
 import { patienceMs } from './command.ts'
 import { ethernet, join, mac } from './frame.ts'
 import { Namespace } from './namespace.ts'
+import { Pieces } from './pieces.ts'
 
 /** bytes of the vnet header before every frame */
 const VNET = 10
+/** a tick of a kernel with HZ 250, and a little */
+const TICK_MS = 5
 /** Who is behind LAN, and the only one behind WAN. */
 export const GUESTS = [0, 1, 2, 3]
 export const ROUTER = 4
@@ -41,7 +44,8 @@ echo 3600 > /proc/sys/net/ipv4/ipfrag_time
 ip link set wan mtu 1400
 ip link set lan up; ip link set wan up
 ip address add 10.0.0.1/24 dev lan; ip address add 198.51.100.2/24 dev wan
-ip route add default via 198.51.100.1
+ip route add default via 198.51.100.1 mtu lock 1400
+ip route change 10.0.0.0/24 dev lan src 10.0.0.1 mtu lock 1500 proto kernel scope link
 ip route add 10.0.0.0/24 dev lan table 100; ip route add blackhole default table 100
 ip rule add iif wan priority 100 lookup 100
 ${GUESTS.map((n) => `ip neighbour add 10.0.0.${11 + n} lladdr ${hardware(n)} nud permanent dev lan`).join('\n')}
@@ -105,6 +109,9 @@ export class Kernel {
   readonly namespace: Namespace
   private readonly fds: number[]
   private readonly table: string
+  private readonly pieces = new Pieces()
+  /** connections that are over are counted by connlimit until the next tick */
+  private isPatient = false
   private readonly buffer = new Uint8Array(70_000)
 
   constructor() {
@@ -136,6 +143,7 @@ export class Kernel {
 
   /** Puts rules and sets in force, as iptables-restore and ipset restore read them, and forgets all flows. */
   load(rules: string, sets = ''): void {
+    for (const parcel of this.pieces.rest()) this.send(parcel)
     const steps = [
       `iptables-legacy-restore <<"END"\n${empty}END`,
       'ipset flush; ipset destroy',
@@ -143,6 +151,7 @@ export class Kernel {
     ]
     if (sets !== '') steps.push(`ipset restore <<"END"\n${sets}END`)
     steps.push(`iptables-legacy-restore <<"END"\n${rules}END`)
+    this.isPatient = rules.includes('connlimit')
     this.script(`${steps.join('\n')}\n`)
     this.collect()
   }
@@ -159,11 +168,17 @@ export class Kernel {
   }
 
   /** A station sends a packet; returns what all stations get because of it. */
-  give({ station, packet }: Parcel): Parcel[] {
+  give(parcel: Parcel): Parcel[] {
+    this.pieces.note(parcel)
+    if (this.isPatient) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, TICK_MS)
+    this.send(parcel)
+    return this.collect()
+  }
+
+  private send({ station, packet }: Parcel): void {
     const side = station === ROUTER ? 1 : 0
     const frame = ethernet(own[side], hardware(station), 0x0800, packet)
     writeSync(this.fds[side], join(new Uint8Array(VNET), frame))
-    return this.collect()
   }
 
   private collect(): Parcel[] {

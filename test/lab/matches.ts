@@ -188,7 +188,7 @@ const general: [number, string, Write][] = [
   [2, 'iprange', iprange],
   [2, 'limit', (random) => `--limit 1/hour --limit-burst ${1 + random.below(20)}`],
   [2, 'hashlimit', hashlimit],
-  [2, 'connlimit', connlimit],
+  [1, 'connlimit', connlimit],
   [
     2,
     'length',

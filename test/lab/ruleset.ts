@@ -48,6 +48,8 @@ export function textOf({ chains, lines }: Written): string {
   for (const table of Object.keys(bases)) {
     parts.push(`*${table}`)
     for (const chain of chains) if (chain.table === table) parts.push(`:${chain.name} ${chain.policy} [0:0]`)
+    // Where no rule at all is in force, ours drops what is INVALID by itself.
+    if (table === 'filter') parts.push('-A OUTPUT -m comment --comment "in force"')
     for (const line of lines) if (line.table === table) parts.push(`-A ${line.chain} ${line.text}`)
     parts.push('COMMIT')
   }
