@@ -2,13 +2,16 @@
  * A walk through chains for one packet, slowly and in words: which rules it meets, which it passes, and why. What a rule asks and does is the
  * very code that the compiler makes of it, each match on its own; only the way through chains is written here once more.
  */
+import { printAddress } from './address.ts'
 import type { Emit, MatcherSpec, MatchKind, SetPlace } from './extension.ts'
 import { matchKind, targetKind } from './kinds.ts'
 import type { Ip } from './match/ip.ts'
 import type { Footing, Matcher } from './matcher.ts'
+import { printProtocol } from './protocol.ts'
 import {
   ACCEPT,
   CONTINUE,
+  DESTINATION,
   DROP,
   EXPLICIT,
   HOOK,
@@ -17,6 +20,8 @@ import {
   IN_PORT,
   OUT_NETWORK,
   OUT_PORT,
+  PROTOCOL,
+  SOURCE,
   TABLE,
 } from './registers.ts'
 import {
@@ -173,24 +178,18 @@ export class Walk {
   /** Which of what a rule asks without -m does not hold. */
   private firstOf(kind: MatchKind<Ip>, data: Ip): string {
     const { source, destination, input, output, protocol, notProtocol, fragment } = data
-    const parts: Partial<Ip>[] = [
-      { source },
-      { destination },
-      { input },
-      { output },
-      { protocol, notProtocol },
-      { fragment },
+    const { x } = this
+    const parts: [Partial<Ip>, () => string][] = [
+      [{ source }, () => `the packet has source ${printAddress(x[SOURCE])}`],
+      [{ destination }, () => `the packet has destination ${printAddress(x[DESTINATION])}`],
+      [{ input }, () => `the packet ${this.sides('came in by', IN_NETWORK, IN_PORT)}`],
+      [{ output }, () => `the packet ${this.sides('leaves by', OUT_NETWORK, OUT_PORT)}`],
+      [{ protocol, notProtocol }, () => `the packet has protocol ${printProtocol(x[PROTOCOL])}`],
+      [{ fragment }, () => 'fragments are put together before the first hook'],
     ]
-    for (const part of parts) {
+    for (const [part, has] of parts) {
       const single = { ...kind.begin(), ...part }
-      if (this.holds(kind as MatchKind, single)) continue
-      const text = kind.print(single).join(' ')
-      if (part.fragment !== undefined) return `${text}: fragments are put together before the first hook`
-      if (part.input !== undefined)
-        return `${text}: the packet ${this.sides('came in by', IN_NETWORK, IN_PORT)}`
-      if (part.output !== undefined)
-        return `${text}: the packet ${this.sides('leaves by', OUT_NETWORK, OUT_PORT)}`
-      return `${text}: ${this.shows(kind as MatchKind, single)}`
+      if (!this.holds(kind as MatchKind, single)) return `${kind.print(single).join(' ')}: ${has()}`
     }
     return kind.print(data).join(' ')
   }
