@@ -46,7 +46,7 @@ export class Crossing extends Traveller {
     this.egress = egress
     this.nextHop = hop(egress, parcel.destination)
     const name = terrain.nameOf(egress)
-    this.out(name, terrain.station(name, this.nextHop).member)
+    this.out(name, egress, terrain.station(name, this.nextHop).member)
     const raw = this.permits('raw', 'OUTPUT')
     if (raw !== null) return raw
     this.track()
@@ -97,7 +97,7 @@ export class Crossing extends Traveller {
     this.track()
     const early = this.permits('mangle', 'PREROUTING')
     if (early !== null) return early
-    this.out(entry.network, member)
+    this.out(entry.network, entry.link, member)
     for (const [table, hook] of [
       ['mangle', 'FORWARD'],
       ['filter', 'FORWARD'],

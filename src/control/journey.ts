@@ -128,7 +128,7 @@ export class Journey extends Crossing {
     this.egress = egress
     this.nextHop = hop(egress, destination)
     const station = terrain.station(name, this.nextHop)
-    this.out(name, station.member)
+    this.out(name, egress, station.member)
     this.tell(
       'route',
       `to ${ipv4Text(this.nextHop)} in ${name}${destination === written ? '' : ', the new destination'}`,

@@ -3,7 +3,9 @@ import * as r from '../chain/registers.ts'
 import type { Hook, Ruleset, TableName } from '../chain/rule.ts'
 import { type Scene, type Step, Walk } from '../chain/walk.ts'
 import { inversePorts } from '../gateway/conntrack.ts'
+import type { Link } from '../gateway/link.ts'
 import type { Packet } from '../gateway/packet.ts'
+import type { Standing } from '../gateway/standing.ts'
 import { combinations, INVALID, NONE, rowOf, transitions } from '../gateway/transition.ts'
 import * as reason from '../pipeline/reason.ts'
 import * as flow from '../table/flow.ts'
@@ -53,6 +55,8 @@ export class Traveller {
   protected known: Known | null
   protected readonly walk: Walk
   protected readonly x: Int32Array
+  /** what addresses are, for rules that ask */
+  private readonly standing: Standing
 
   /** The packet lies in the scene's view, and the registers AT to END say where. */
   constructor(
@@ -71,6 +75,7 @@ export class Traveller {
     this.known = known
     this.walk = new Walk(ruleset, scene)
     this.x = scene.footing.x
+    this.standing = scene.footing.addresses as Standing
     this.source = this.end(parcel.source, parcel.sourcePort)
     this.destination = this.end(parcel.destination, parcel.destinationPort)
   }
@@ -90,6 +95,7 @@ export class Traveller {
       x[r.IN_NETWORK] = walk.number(entry.network)
       x[r.IN_PORT] = walk.number(entry.member?.spec.name ?? '')
     }
+    this.standing.ingress = entry.isOwn ? null : entry.link
     packet.source = parcel.source
     packet.destination = parcel.destination
     packet.protocol = parcel.protocol
@@ -177,7 +183,8 @@ export class Traveller {
     if (destination !== parcel.destination) words[flow.STATUS] |= flow.DNAT
   }
 
-  protected out(network: string, member: Entry['member']): void {
+  protected out(network: string, link: Link | null, member: Entry['member']): void {
+    this.standing.egress = link
     const { x, walk } = this
     x[r.OUT_NETWORK] = walk.number(network)
     x[r.OUT_PORT] = member === null || member.spec.hidden ? 0 : walk.number(member.spec.name)

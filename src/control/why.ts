@@ -89,7 +89,7 @@ function sceneOf({ arena }: Plant, terrain: Terrain, sets: SetDirectory): Scene 
   const footing = {
     arena,
     flows: { words, f64 } as unknown as FlowTable,
-    addresses: new Standing(terrain.links, terrain.packet),
+    addresses: new Standing(terrain.links),
     x: new Int32Array(COUNT),
     journalAt: 0,
   }
