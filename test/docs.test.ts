@@ -160,7 +160,7 @@ describe('names', () => {
         methods.split(' ').map((method) => `${codes(path)[0]} ${method.toLowerCase()}`),
       )
     expect(sorted(rows)).toEqual(sorted(text(false).map(({ path, method }) => `${path} ${method}`)))
-    const later = readme.listed(/^(`\/v1\/[a-z]+`.*) answer 501/m)
+    const later = readme.listed(/^(`\/v1\/[a-z]+`.*) answers? 501/m)
     expect(sorted(later)).toEqual(sorted(text(true).map(({ path }) => path)))
   })
 
