@@ -65,6 +65,16 @@ export class Range {
     return reason.NAT_EXHAUSTED
   }
 
+  /** A packet that nobody translates keeps its source port if the answers' tuple is free, else it gets another one: netfilter's null binding. */
+  unique(packet: Packet): number {
+    const { protocol, replySource, replyDestination, replyPorts } = packet
+    const isFree =
+      this.flows.find(replySource, replyDestination, replyPorts, protocol | (packet.zone << 8)) < 0
+    if (isFree || !hasPorts(protocol)) return -1
+    this.x[r.NAT_FLAGS] = r.NAT_LINK
+    return this.source(packet, replyDestination)
+  }
+
   /** The address of the range that a packet with `address` gets. */
   private address(address: number, own: number, packet: Packet): number {
     const { x } = this

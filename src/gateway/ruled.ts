@@ -268,8 +268,8 @@ export class Ruled {
     const verdict = chains.ask(NAT, POSTROUTING)
     if (verdict === r.TRANSLATE) return range.source(packet, this.egress.address)
     if (verdict !== r.ACCEPT) return reason.RULE_DROPPED
-    if (chains.x[r.EXPLICIT] !== 0) return -1
-    return nat.postrouting(packet, this.egress)
+    const why = chains.x[r.EXPLICIT] !== 0 ? -1 : nat.postrouting(packet, this.egress)
+    return why < 0 && packet.binding < 0 ? range.unique(packet) : why
   }
 
   private send(burst: Burst, i: number, id: number, now: number): number {
