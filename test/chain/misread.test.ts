@@ -3,6 +3,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { check } from '../../src/chain/check.ts'
 import { Misread, restore } from '../../src/chain/restore.ts'
+import { save } from '../../src/chain/save.ts'
 
 /** What is said of a text. */
 function misread(text: string, sets: (name: string) => string | null = () => null): Misread {
@@ -201,6 +202,20 @@ describe('a wrong text', () => {
   })
 })
 
+describe('a hundred thousand rules', () => {
+  it('are read, checked and printed as they were written', () => {
+    const rules = Array.from(
+      { length: 100_000 },
+      (_, i) =>
+        `-A a -s 10.${i >> 16}.${(i >> 8) & 255}.${i & 255}/32 -p tcp -m tcp --dport ${i % 60_000} -j ACCEPT`,
+    )
+    const text = `*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:a - [0:0]\n${rules.join('\n')}\nCOMMIT\n`
+    const ruleset = restore(text)
+    check(ruleset, () => null)
+    expect(save(ruleset, () => [0, 0], false) === text).toBe(true)
+  })
+})
+
 describe('noise', () => {
   it('of a megabyte is refused by its first line', () => {
     const random = Buffer.from(
@@ -236,7 +251,7 @@ describe('noise', () => {
           expect(error).toBeInstanceOf(Misread)
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     )
   })
 })
