@@ -18,8 +18,8 @@ const FRAMES_PER_WORKER = 2048
 const POOL_LENGTH_MAX = 2 ** 30
 /** How long an orderly end may take, in milliseconds; a worker's longest sleep is a second. */
 const END_MS = 3000
-/** A worker's own heap, in MiB: it allocates next to nothing once it runs. */
-const HEAP_MIB = 64
+/** The most of a worker's own heap, in MiB: rules take it, 131,072 of the largest kind some 300, and twice that while they are replaced. */
+const HEAP_MIB = 1024
 
 /** Frames a worker gets when there are `workers` of them. */
 export function framesPerWorker(workers: number): number {

@@ -16,9 +16,10 @@ export interface Surroundings {
 /** Without a daemon every set may exist, and every name may be borne. */
 const ANYTHING: Surroundings = { typeOf: () => '', known: () => true }
 
-/** A mistake in a text, told with the file that it stands in; any other error is a defect. */
+/** A mistake in a text, told with the file that it stands in. The compiler's own Error is what does not fit; any other is a defect. */
 export function refuse(error: unknown, path = ''): unknown {
-  if (!(error instanceof Misread)) return error
+  if (!(error instanceof Error)) return error
+  if (!(error instanceof Misread) && error.constructor !== Error) return error
   return Refusal.of([path === '' ? error.message : `${path}: ${error.message}`])
 }
 
