@@ -1,4 +1,5 @@
 /** From rules to a plan: numbers for all that is counted, functions of a few rules each, and what they stand on. */
+import { COUNTERS } from '../table/tally.ts'
 import { Assembly } from './assembly.ts'
 import type { SetPlace } from './extension.ts'
 import { MEMORY_MAX, memoryOf } from './matchers.ts'
@@ -31,8 +32,12 @@ export interface Numbering {
   wildcards: string[]
 }
 
-/** Functions that run rules or hold data need memory in the worker, whose heap is small. */
-const COUNTED_MAX = 131_072
+/** As many as there are counters. */
+const COUNTED_MAX = COUNTERS
+/** One takes a kilobyte of the worker's heap, which has 64 MiB and for a moment holds the rules before, too. */
+const MATCHERS_MAX = 16_384
+/** Likewise. */
+const FUNCTIONS_MAX = 16_384
 
 /** Throws an Error if there is more than fits, and Wrong for a set that is not there. */
 export function compile(
@@ -46,7 +51,7 @@ export function compile(
       `${rules} rules: at most ${COUNTED_MAX} rules and policies fit; use sets for lists of addresses`,
     )
   }
-  const assembly = new Assembly(context)
+  const assembly = new Assembly(context, rules)
   const bases = new Int32Array(TABLES.length * HOOKS.length).fill(-1)
   const policies = bases.slice()
   const verdicts = bases.slice().fill(x.ACCEPT)
@@ -63,14 +68,8 @@ export function compile(
     }
     for (const chain of chains.values()) first += chain.rules.length
   }
-  const { matchers } = assembly.parts()
-  const bytes = memoryOf(matchers, context.flows ?? 0)
-  if (bytes > MEMORY_MAX) {
-    const megabytes = (count: number) => Math.ceil(count / 2 ** 20)
-    throw new Error(
-      `hashlimit, recent and connlimit would take ${megabytes(bytes)} MiB, more than ${megabytes(MEMORY_MAX)}: make their tables smaller`,
-    )
-  }
+  const parts = assembly.parts()
+  fit(parts, context)
   const isEmpty = bases.every((each) => each < 0) && !verdicts.includes(x.DROP)
   const numbering = { counters, names: assembly.names, wildcards: assembly.wildcards }
   const plan: Plan = {
@@ -79,7 +78,7 @@ export function compile(
     bases,
     policies,
     verdicts,
-    ...assembly.parts(),
+    ...parts,
     carried: carry(counters, initial, before),
     initial,
     names: { ports: new Int32Array(0), networks: new Int32Array(0), wild: new Uint8Array(0), count: 0 },
@@ -88,6 +87,30 @@ export function compile(
   return { plan, numbering }
 }
 
+/** Throws an Error if a worker has no room for what was compiled. */
+function fit(parts: Pick<Plan, 'matchers' | 'sources'>, context: Context): void {
+  const { matchers, sources } = parts
+  const functions = sources.length
+  if (matchers.length > MATCHERS_MAX) {
+    throw new Error(
+      `${matchers.length} matches with a memory or a list of their own: at most ${MATCHERS_MAX} fit`,
+    )
+  }
+  if (functions > FUNCTIONS_MAX) {
+    throw new Error(
+      `${functions} chains and pieces of chains: at most ${FUNCTIONS_MAX} fit; put rules into fewer chains`,
+    )
+  }
+  const bytes = memoryOf(matchers, context.flows ?? 0)
+  if (bytes > MEMORY_MAX) {
+    const megabytes = (count: number) => Math.ceil(count / 2 ** 20)
+    throw new Error(
+      `hashlimit, recent and connlimit would take ${megabytes(bytes)} MiB, more than ${megabytes(MEMORY_MAX)}: make their tables smaller`,
+    )
+  }
+}
+
+/** Tables in the order of their numbers. */
 function inOrder({ tables }: Ruleset) {
   return TABLES.flatMap((name) => {
     const table = tables.get(name)

@@ -10,6 +10,7 @@ import type { Names, Plan } from './plan.ts'
 import { Probe } from './probe.ts'
 import * as r from './registers.ts'
 import { type Chain, Runner, type Traced } from './runner.ts'
+import { Warming } from './warm.ts'
 
 export type { Traced }
 
@@ -37,6 +38,7 @@ interface Made {
   at: number
   /** by rule and description */
   matchers: Map<string, Matcher[]>
+  warming: Warming | null
 }
 
 /** Nothing is named. */
@@ -46,6 +48,9 @@ const NOBODY: Names = {
   wild: new Uint8Array(0),
   count: 0,
 }
+
+/** What is of no more use once the functions are made, and takes much of a small heap. */
+const SPENT = { sources: [], lookups: [], tables: [], matchers: [] }
 
 export class Engine extends Runner {
   /** rules are in force */
@@ -97,7 +102,7 @@ export class Engine extends Runner {
       count: () => this.full(),
     }
     bear(scope, plan.names)
-    this.next = { plan, scope, at: 0, matchers: new Map() }
+    this.next = { plan, scope, at: 0, matchers: new Map(), warming: null }
   }
 
   /** Goes on for about `budgetMs`; true if the new rules are in force now. */
@@ -110,7 +115,8 @@ export class Engine extends Runner {
       else if (next.scope.G.length < next.plan.lookups.length) {
         next.scope.G.push(new Probe(next.plan.lookups[next.scope.G.length], this.x))
       } else if (next.at < next.plan.sources.length) build(next)
-      else {
+      else if (next.warming === null) next.warming = new Warming(next.scope.C, next.scope.G, this.x)
+      else if (next.warming.step()) {
         this.swap(next)
         return true
       }
@@ -147,8 +153,8 @@ export class Engine extends Runner {
     this.journal.turn()
     this.forgetTrails()
     settleMemories(this.footing, scope.M)
-    this.made = made
     this.next = null
+    this.made = { ...made, plan: { ...plan, ...SPENT }, warming: null }
     this.names = plan.names
     this.active = !plan.empty
     this.asksEgress = plan.asksEgress

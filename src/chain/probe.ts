@@ -62,6 +62,14 @@ export class Probe {
     return best
   }
 
+  /** Gives the registers the values of some key: what is run with them finds a rule. */
+  aim(which: number): void {
+    const { keys, words, x } = this
+    const stride = words.length + 2
+    const at = (which % (keys.length / stride)) * stride + 2
+    for (let w = 0; w < words.length; w++) x[words[w]] = keys[at + w]
+  }
+
   /** The rule behind the one that was taken last, the run's length if there is none. */
   next(): number {
     const { cursors, live, end } = this

@@ -18,25 +18,33 @@ export function runSource(
   table: AddTable,
 ): string {
   const statements = keys.map(({ rest }, at) => numbered(ruleCode(rest, actions[at], PROLOGUE), first))
-  const { bodies, prelude } = parametrise(kindsOf(statements), keys.length, table)
+  const { prelude, each } = bodyOf(statements, table)
   const volatile = keys.some(({ isPure }) => isPure) ? `x[${x.VOLATILE}]=1;` : ''
-  const end = keys.length
-  const parts: string[] = []
-  for (let at = 0; bodies.length > KINDS && at < bodies.length; at += KINDS) {
-    parts.push(`(function(k){${choice(bodies.slice(at, at + KINDS), at)}return 0})`)
-  }
-  const functions = parts.length > 0 ? `const F=[${parts.join()}];` : ''
-  const each = parts.length > 0 ? 'const r=F[V[k]>>4](k);if(r!==0)return r' : choice(bodies, 0)
-  const body = `${PROLOGUE}${volatile}${probes(keys)}for(;k<${end};k=g.next()){${each}}return ${x.CONTINUE}`
-  return `(()=>{const g=G[${lookup}],B=g.bits;${prelude}${functions}return(function(){${body}})})()`
+  const loop = `for(;k<${keys.length};k=g.next()){${each}}`
+  const body = `${PROLOGUE}${volatile}${probes(keys)}${loop}return ${x.CONTINUE}`
+  return `(()=>{const g=G[${lookup}],B=g.bits;${prelude}return(function(){${body}})})()`
 }
 
-/** The function of rules of one kind, one after the other, counted from `first` on. */
+/** The function of rules one after the other, counted from `first` on. */
 export function rowsSource(statements: readonly string[], first: number, table: AddTable): string {
-  const kinds = kindsOf(statements.map((statement) => numbered(statement, first)))
-  const { bodies, prelude } = parametrise(kinds, statements.length, table)
-  const loop = `for(let k=0;k<${statements.length};k++){${choice(bodies, 0)}}`
+  const { prelude, each } = bodyOf(
+    statements.map((statement) => numbered(statement, first)),
+    table,
+  )
+  const loop = `for(let k=0;k<${statements.length};k++){${each}}`
   return `(()=>{${prelude}return(function(){${PROLOGUE}${loop}return ${x.CONTINUE}})})()`
+}
+
+/** Statements of rule k, and what they stand on. */
+function bodyOf(statements: readonly string[], table: AddTable): { prelude: string; each: string } {
+  const { bodies, prelude } = parametrise(kindsOf(statements), statements.length, table)
+  if (bodies.length <= KINDS) return { prelude, each: choice(bodies, 0) }
+  const parts: string[] = []
+  for (let at = 0; at < bodies.length; at += KINDS) {
+    parts.push(`(function(k){${choice(bodies.slice(at, at + KINDS), at)}return ${x.CONTINUE}})`)
+  }
+  const each = `const r=F[V[k]>>4](k);if(r!==${x.CONTINUE})return r`
+  return { prelude: `${prelude}const F=[${parts.join()}];`, each }
 }
 
 function numbered(statement: string, first: number): string {
