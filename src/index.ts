@@ -23,6 +23,7 @@ export type {
   PortConfiguration,
 } from './control/configuration.ts'
 export type { RuleRow } from './control/counts.ts'
+export type { EventRow } from './control/events.ts'
 export type { FlowRow } from './control/flows.ts'
 export type { LeaseRow } from './control/lease.ts'
 export type { Restoring } from './control/merge.ts'
@@ -39,6 +40,7 @@ export type {
 export type { FileInput, NetworkInput, PortInput } from './control/schema.ts'
 export { type Log, Switch } from './control/switch.ts'
 export { version } from './control/version.ts'
+export type { WhyRow } from './control/why.ts'
 export type { MemoryPort } from './port/embed.ts'
 
 /** Resolves what bridgeport.yaml would hold, memory ports included. Throws a Refusal with a line for each mistake. */
