@@ -64,6 +64,7 @@ export class Connlimit implements Matcher {
   private readonly previous: Int32Array
   /** the tuple of the packet at hand */
   private readonly tuple = new Int32Array(4)
+  private flow = 0
 
   constructor(footing: Footing, spec: ConnlimitSpec) {
     const capacity = Math.min(footing.flows.capacity, NODES_MAX)
@@ -88,19 +89,28 @@ export class Connlimit implements Matcher {
     return count > spec.limit === spec.above
   }
 
-  /** Fills `tuple` with the flow's original direction; false if the packet has none because it is cut off. */
+  /** Fills `tuple` with the original direction of the packet's flow; false if the packet has none because it is cut off. */
   private describe(x: Int32Array): boolean {
-    const { tuple, view } = this
-    const { words } = this.flows
-    if (x[FLOW] > 0) {
-      const f = x[FLOW] * WORDS
-      tuple[0] = words[f + FROM]
-      tuple[1] = words[f + TO]
-      tuple[2] = words[f + BETWEEN]
-      tuple[3] = words[f + STATUS] & KEY
-      return true
+    const { tuple, flows } = this
+    this.flow = x[FLOW]
+    if (this.flow === 0) {
+      if (!this.readTuple(x)) return false
+      // In raw, and without tracking, a packet may be that of a flow all the same.
+      const id = flows.find(tuple[0], tuple[1], tuple[2], tuple[3])
+      if (id < 0) return true
+      this.flow = id >> 1
     }
-    // The bytes of a first packet are still those that it was sent with.
+    const f = this.flow * WORDS
+    tuple[0] = flows.words[f + FROM]
+    tuple[1] = flows.words[f + TO]
+    tuple[2] = flows.words[f + BETWEEN]
+    tuple[3] = flows.words[f + STATUS] & KEY
+    return true
+  }
+
+  /** The tuple of the packet by its bytes: those of a first packet are still what it was sent with. */
+  private readTuple(x: Int32Array): boolean {
+    const { tuple, view } = this
     const protocol = x[PROTOCOL]
     tuple[0] = view.getInt32(x[NETWORK] + 12)
     tuple[1] = view.getInt32(x[NETWORK] + 16)
@@ -126,7 +136,7 @@ export class Connlimit implements Matcher {
     let list = lists.find(prefix, tuple[3] >>> 8, 0, 0)
     if (list === 0) list = lists.add(prefix, tuple[3] >>> 8, 0, 0)
     if (list === 0) return 0
-    const status = x[FLOW] > 0 ? this.flows.words[x[FLOW] * WORDS + STATUS] : 0
+    const status = this.flow > 0 ? this.flows.words[this.flow * WORDS + STATUS] : 0
     if ((status & ASSURED) !== 0 && count[list] > 0) {
       this.collect(list, 0)
       if (count[list] > 0) return count[list]
@@ -134,7 +144,7 @@ export class Connlimit implements Matcher {
       return 1
     }
     const own = nodes.find(tuple[0], tuple[1], tuple[2], tuple[3] | (list << 16))
-    const counted = own !== 0 && this.flows.find(tuple[0], tuple[1], tuple[2], tuple[3]) >= 0
+    const counted = own !== 0 && this.flow > 0
     if (own !== 0 && !counted) this.detach(own, list)
     this.collect(list, counted ? own : 0)
     if (counted || this.add(list)) return count[list]
