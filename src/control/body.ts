@@ -35,6 +35,7 @@ export interface Held {
   made: Creation
   at: number
   body: Body
+  /** of a list, in order; late ones go with a sweep */
   members: readonly Listed[]
 }
 
@@ -105,6 +106,18 @@ export class Bodies {
       words[shape.HEADER + 2 * i + 1] = deadline
     })
     words[shape.COUNT] = members.length
+  }
+
+  /** Takes what is late out of a list. Its place stays and leads to no set: deadlines wrap, and would be to come again some day. */
+  retire(held: Held, now: number): void {
+    const words = this.arena.i32
+    const body = held.body.at >> 2
+    for (let at = body + shape.HEADER; at < body + shape.HEADER + 2 * words[body + shape.COUNT]; at += 2) {
+      if (!isLate(words[at + 1], now)) continue
+      Atomics.store(words, at, body + shape.NOWHERE)
+      Atomics.store(words, at + 1, 0)
+    }
+    held.members = held.members.filter(({ deadline }) => !isLate(deadline, now))
   }
 
   /** Entries that found no room, by the SET target's doing. */

@@ -1,5 +1,6 @@
 /** What sets hold, for listings and as text. */
-import { printEntry } from '../chain/element.ts'
+import type { Creation } from '../chain/creation.ts'
+import { type Element, type Entry, printEntry } from '../chain/element.ts'
 import type { Command, Contents } from '../chain/sets.ts'
 import type { Arena } from '../memory/arena.ts'
 import * as roster from '../table/roster.ts'
@@ -58,17 +59,44 @@ export function row(arena: Arena, held: Held, refused: number): SetRow {
   }
 }
 
-/** First line of a snapshot. */
-export const HEAD = '# as it was at '
+/** A single change as text, with the timeout that the set gives where the element says none. */
+export function lineOf(
+  verb: 'add' | 'del',
+  made: Creation,
+  { timeout, nomatch }: Element,
+  entry: Entry,
+): string {
+  const shown = `${verb} ${made.name} ${printEntry(made, entry)} -exist`
+  if (verb === 'del') return shown
+  const left = timeout ?? made.timeout
+  return `${shown}${left === null ? '' : ` timeout ${left}`}${nomatch ? ' nomatch' : ''}`
+}
 
-/** Commands as they are to be carried out now: timeouts of a snapshot went on. */
+/** Says when the timeouts below it were so long. */
+const HEAD = '# as it was at '
+
+/** A text, or a line, of which `aged` knows later how old it is. */
+export function dated(text: string): string {
+  return `${HEAD}${new Date().toISOString()}\n${text}${text === '' || text.endsWith('\n') ? '' : '\n'}`
+}
+
+/** What is whole of a dated text: its last line may have been written in part. */
+export function whole(text: string): string {
+  return text.startsWith(HEAD) ? text.slice(0, text.lastIndexOf('\n') + 1) : text
+}
+
+/** Commands as they are to be carried out now: timeouts of a dated text went on. */
 export function aged(commands: Command[], text: string): Command[] {
   if (!text.startsWith(HEAD)) return commands
-  const passed = Math.floor((Date.now() - Date.parse(text.slice(HEAD.length, text.indexOf('\n')))) / 1000)
-  if (!(passed > 0)) return commands
+  const passed: number[] = []
+  let latest = 0
+  for (const line of text.split('\n')) {
+    if (line.startsWith(HEAD)) latest = Math.floor((Date.now() - Date.parse(line.slice(HEAD.length))) / 1000)
+    passed.push(Math.max(0, latest || 0))
+  }
   return commands.flatMap((command) => {
     if (command.verb !== 'add' || !command.element.timeout) return [command]
-    const timeout = command.element.timeout - passed
+    const timeout = command.element.timeout - passed[command.place.line - 1]
     return timeout <= 0 ? [] : [{ ...command, element: { ...command.element, timeout } }]
   })
 }

@@ -10,8 +10,7 @@ import { Misread } from '../chain/misread.ts'
 import { type Command, restoreSets, saveSets } from '../chain/sets.ts'
 import type { Arena } from '../memory/arena.ts'
 import * as change from '../table/change.ts'
-import * as roster from '../table/roster.ts'
-import { SetTable } from '../table/set.ts'
+import { NOTHING, SetTable } from '../table/set.ts'
 import * as shape from '../table/shape.ts'
 import { Bodies, type Held, isLate } from './body.ts'
 import { GATEWAY_WORKER } from './compile.ts'
@@ -19,7 +18,7 @@ import type { Configuration } from './configuration.ts'
 import { Draft, failed } from './draft.ts'
 import { monotonicMs } from './listing.ts'
 import { Absent, Refusal } from './refusal.ts'
-import { aged, contents, HEAD, row, type SetRow } from './roll.ts'
+import { aged, contents, lineOf, row, type SetRow, whole } from './roll.ts'
 import type { Written } from './written.ts'
 
 /** How often late entries are removed, in milliseconds, and how many places of a set are looked at each time. */
@@ -40,6 +39,8 @@ interface Rules {
 
 /** What was done, as long as it can be undone. */
 export interface Turn {
+  /** what does the same again, '' if that is not said in a line */
+  line: string
   /** throws a Refusal if rules use a set that is gone */
   check(): void
   settle(): void
@@ -53,6 +54,8 @@ export class Sets {
   private readonly timer: NodeJS.Timeout
   private readonly inUse: (name: string) => boolean
   private held: ReadonlyMap<string, Held> = new Map()
+  /** bytes of single changes behind what is kept of them */
+  added = 0
   /** the text that they were made of */
   private text = ''
 
@@ -98,7 +101,7 @@ export class Sets {
     const { path, text } = next ?? NOWHERE
     if (text === this.text) return null
     const before = this.text
-    const turn = await this.carry(path, new Map(), () => aged(restoreSets(text), text))
+    const turn = await this.carry(path, new Map(), () => aged(restoreSets(whole(text)), text))
     this.text = text
     return {
       ...turn,
@@ -140,6 +143,7 @@ export class Sets {
     await this.tell(changes)
     this.held = draft.sets
     return {
+      line: '',
       check: () => {
         const lost = [...before.keys()].find((name) => !draft.sets.has(name) && this.inUse(name))
         if (lost === undefined) return
@@ -194,7 +198,7 @@ export class Sets {
     if (held.made.type === 'list:set') return await this.restore(line, exist)
     const [first, ...more] = pair(entries(held.made, element))
     if (more.length > 0) return await this.restore(line, exist)
-    const present = this.entry(held, first)
+    const opposite = this.opposite(held, first)
     const timeoutMs = element.timeout === null ? -1 : element.timeout * 1000
     const isAdd = verb === 'add'
     const wanted = [
@@ -211,22 +215,20 @@ export class Sets {
       const { why, remedy } = failed(held.made, first.address, first.key, answer & 0xff, place)
       throw new Refusal(`set ${name}, ${words[0]}`, why, remedy)
     }
-    const undo = async () => void (await this.tell(this.opposite(held, first, present)))
-    return { check: () => {}, settle: () => {}, undo }
+    const undo = async () => void (await this.tell(opposite))
+    return { line: lineOf(verb, held.made, element, first), check: () => {}, settle: () => {}, undo }
   }
 
-  /** What makes an entry what it was. */
-  private opposite(held: Held, { address, key }: Entry, present: roster.SetEntry | undefined): Int32Array {
-    if (present === undefined) return Int32Array.of(change.REMOVE, held.at, address, key, 0, 0, 1, 0)
-    const nomatch = present.nomatch ? shape.NOMATCH : 0
-    return Int32Array.of(change.ADD, held.at, address, key, nomatch, present.timeoutMs, 1, 0)
-  }
-
-  private entry(held: Held, { address, key }: Entry): roster.SetEntry | undefined {
-    const all = roster.entries(this.arena, held.at, monotonicMs())
-    return all.find(
-      (each) => each.address === address && (each.key === key || held.made.type === 'bitmap:port'),
-    )
+  /** What makes an entry what it is now, whatever is done to it. */
+  private opposite({ at, made }: Held, { address, key }: Entry): Int32Array {
+    const table = new SetTable(this.arena, at)
+    const now = monotonicMs()
+    const left = table.left(address, key, now)
+    if (left === NOTHING) return Int32Array.of(change.REMOVE, at, address, key, 0, 0, 1, 0)
+    const [port, protocol, prefix] = [key >>> 16, (key >>> 8) & 255, (key >>> 2) & 63]
+    const isInverse =
+      made.type.startsWith('hash:net') && table.holds(address, prefix, port, protocol, now) < 0
+    return Int32Array.of(change.ADD, at, address, key, isInverse ? shape.NOMATCH : 0, left, 1, 0)
   }
 
   /** True if the element is in the set; with `nomatch` behind it, if an entry says that it is not. */
@@ -260,21 +262,14 @@ export class Sets {
     return saveSets(wanted.map((held) => contents(this.arena, held)))
   }
 
-  /** What `become` makes the sets of again later, timeouts having gone on meanwhile. */
-  snapshot(): string {
-    return `${HEAD}${new Date().toISOString()}\n${this.save()}`
-  }
-
   /** Says that `text` is what the sets are now: a reload that finds it again changes nothing. */
   adopt(text: string): void {
     this.text = text
   }
 
   private sweep(): void {
-    const timed = [...this.held.values()].filter(
-      ({ made }) => made.timeout !== null && made.type !== 'list:set',
-    )
-    if (timed.length === 0) return
+    const timed = [...this.held.values()].filter(({ made }) => made.timeout !== null)
+    for (const held of timed) if (held.members.length > 0) this.bodies.retire(held, monotonicMs())
     const changes = timed.flatMap(({ at }) => [change.SWEEP, at, SHARE, 0, 0, 0, 0, 0])
     void this.tell(Int32Array.from(changes))
   }

@@ -4,7 +4,7 @@
  * the file has others.
  */
 import { createHash } from 'node:crypto'
-import { readFileSync, rmSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { replace } from './durable.ts'
 import { Refusal } from './refusal.ts'
@@ -78,6 +78,22 @@ export function keep(kind: Kind, text: string, digest: string, state: string): W
   const path = pathIn(state, kind)
   replace(path, `${HEAD}${digest}\n${text}`)
   return { path, text }
+}
+
+/** Adds a line to what is kept. Throws a Refusal; a line that came to its end in part only has no line break. */
+export function append(kind: Kind, line: string, state: string): void {
+  const path = pathIn(state, kind)
+  try {
+    const file = openSync(path, 'a')
+    try {
+      writeSync(file, line)
+      fsyncSync(file)
+    } finally {
+      closeSync(file)
+    }
+  } catch (error) {
+    throw new Refusal(path, (error as Error).message, 'make room for it or name another place with state:')
+  }
 }
 
 /** Forgets what was kept; what cannot be removed is outdated at the next look, too. */

@@ -16,6 +16,8 @@ export { ABSENT, DONE, EXISTS, FULL, UNFIT } from './entry.ts'
  */
 export const DIMENSION = 8
 export const RETURN_NOMATCH = 0x1000
+/** what `left` says of entries that there are not */
+export const NOTHING = -2
 
 /** The packet's port on one side, ICMP's type << 8 | code, -1 where the protocol has none that sets know. */
 function portOf(regs: Int32Array, isDestination: number): number {
@@ -117,6 +119,23 @@ export class SetTable extends Entries {
     const e = this.find(body, address & maskOf(prefix), keyOf(prefix, port, protocol))
     if (e < 0 || this.isLate(body, e, now)) return 0
     return (this.words[e + s.META] & s.NOMATCH) === 0 ? 1 : -1
+  }
+
+  /** Milliseconds that an entry has left, 0 if it never goes, -1 where none can, NOTHING if there is no such entry. */
+  left(address: number, key: number, now: number): number {
+    const { words } = this
+    const body = words[this.slot]
+    if (body === 0) return NOTHING
+    const isBitmap = words[body + s.TYPE] === s.BITMAP_PORT
+    const e = isBitmap
+      ? body + s.HEADER + (key >>> 16) - words[body + s.FIRST]
+      : this.find(body, address, key)
+    if (e < 0 || (isBitmap && words[e] === 0)) return NOTHING
+    if (words[body + s.TIMED] === 0) return -1
+    const deadline = words[isBitmap ? e : e + s.DEADLINE]
+    if (deadline === (isBitmap ? s.LASTING : 0)) return 0
+    const left = (deadline - now) | 0
+    return left > 0 ? left : NOTHING
   }
 
   /** SET --add-set: the packet's element comes in with `timeoutMs`, -1 the set's own; `renew` is --exist. */

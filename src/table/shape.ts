@@ -48,6 +48,8 @@ export const REFUSED = 13
 export const LENGTHS = 14
 export const USES = 16
 export const PREFIXES = 49
+/** a word that is always 0: a slot without a set */
+export const NOWHERE = 95
 export const HEADER = 96
 
 /** words of a place */

@@ -1,5 +1,6 @@
 /** The sets of a switch: changed by one, replaced whole, undone, refused. */
 import { afterEach, describe, expect, it } from 'vitest'
+import { dated } from '../../src/control/roll.ts'
 import { configure, Switch } from '../../src/index.ts'
 import type { Arena } from '../../src/memory/arena.ts'
 
@@ -106,7 +107,13 @@ add a 1.1.1.1 timeout 300\nadd a 2.2.2.2 timeout 90\nadd a 3.3.3.3 timeout 0\n`
     const [{ entries }] = fabric.sets.rows('a')
     expect(entries.map(({ element }) => element).sort()).toEqual(['1.1.1.1', '3.3.3.3'])
     expect(entries.find(({ element }) => element === '1.1.1.1')?.timeout).toBeGreaterThan(190)
-    expect(fabric.sets.snapshot()).toMatch(/^# as it was at \d{4}-.*Z\ncreate a /)
+    expect(dated(fabric.sets.save())).toMatch(/^# as it was at \d{4}-.*Z\ncreate a /)
+    expect(dated('add a 1.1.1.1')).toMatch(/^# as it was at .*Z\nadd a 1\.1\.1\.1\n$/)
+    const later = `${text}# as it was at ${new Date().toISOString()}\nadd a 4.4.4.4 timeout 90\nadd a 5.5.5`
+    const next = await fabric.sets.become({ path: '', text: later })
+    next?.settle()
+    expect(fabric.sets.rows('a')[0].entries).toHaveLength(3)
+    expect(fabric.sets.test('a', ['4.4.4.4'])).toBe(true)
   })
 
   it('1,000 sets of 100 entries are there at once, and the 1,024th is one too many', async () => {
