@@ -17,7 +17,7 @@ import type { Log as Logger } from './switch.ts'
 const READ_MS = 100
 /** What the API remembers. */
 const KEPT = 1000
-/** Rows that a reader of the stream may be behind; one that is slower misses some. */
+/** Rows that a reader of the stream may be behind; one that is slower is cut off. */
 const BEHIND = 4000
 
 const TELLING = ['LOG', 'NFLOG', 'TRACE']
@@ -87,6 +87,9 @@ export class Events extends EventEmitter<{ row: [EventRow] }> {
   private timer: NodeJS.Timeout | null = null
   private count = 0
   private now: Book | null = null
+  /** of the ruleset that was followed last, and whether it may tell */
+  private generation = 0
+  private isTelling = false
   /** by generation: the ruleset in force, and the one before it, of which records may come late */
   private readonly books = new Map<number, Book>()
 
@@ -104,9 +107,16 @@ export class Events extends EventEmitter<{ row: [EventRow] }> {
     this.now = { ruleset, numbered }
     this.books.set(generation + 1, this.now)
     for (const known of this.books.keys()) if (known < generation) this.books.delete(known)
-    const isTelling = [...this.books.values()].some((book) => tells(book.ruleset))
-    if (isTelling && this.timer === null) this.timer = setInterval(() => this.read(), READ_MS).unref()
-    else if (!isTelling) this.close()
+    this.generation = generation + 1
+    this.isTelling = tells(ruleset)
+    // Without telling rules the timer goes on until those from before are out of force.
+    if (this.isTelling && this.timer === null) this.timer = setInterval(() => this.look(), READ_MS).unref()
+  }
+
+  private look(): void {
+    const isOver = !this.isTelling && this.reader.generation >= this.generation
+    this.read()
+    if (isOver) this.close()
   }
 
   close(): void {
@@ -126,7 +136,7 @@ export class Events extends EventEmitter<{ row: [EventRow] }> {
     let behind = 0
     const tell = (row: EventRow) => {
       behind = lines.push(`${JSON.stringify(row)}\n`) ? 0 : behind + 1
-      if (behind > BEHIND) lines.destroy(new Error('the reader is too slow'))
+      if (behind > BEHIND) lines.destroy()
     }
     for (const row of this.list(since)) tell(row)
     this.on('row', tell)
