@@ -1,6 +1,7 @@
 /** What a line does to a table: its commands are those of iptables that say which chains and rules there shall be. */
 import { targetKind } from './kinds.ts'
 import type { Line } from './line.ts'
+import { brief } from './misread.ts'
 import { PhraseReader } from './phrase.ts'
 import type { Chain, Rule, Table } from './rule.ts'
 import { print } from './save.ts'
@@ -187,7 +188,7 @@ export class Edit {
     const chain = chains.get(word.text)
     if (chain) return chain
     const known = [...chains.keys()].slice(0, 20).join(', ')
-    const remedy = `declare it with \`:${word.text} - [0:0]\` behind *${name}, or name one of ${known}`
+    const remedy = `declare it with \`:${brief(word.text)} - [0:0]\` behind *${name}, or name one of ${known}`
     throw this.line.wrong(word, `is no chain of table ${name}`, remedy)
   }
 }

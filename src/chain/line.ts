@@ -15,7 +15,8 @@ export class Line {
 
   /** A refusal of the word, of the line's end if it is null. */
   wrong(word: Word | null, why: string, remedy: string): Misread {
-    return new Misread(this.number, word?.column ?? this.length + 1, word?.text ?? '', why, remedy)
+    const text = word === null ? '' : word.text || '""'
+    return new Misread(this.number, word?.column ?? this.length + 1, text, why, remedy)
   }
 
   /** The word at a position, which must be there. */

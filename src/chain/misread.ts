@@ -8,8 +8,8 @@ export class Misread extends Error {
   readonly remedy: string
 
   constructor(line: number, column: number, word: string, why: string, remedy: string) {
-    const shown = brief(word)
-    super(`line ${line}, column ${column}: ${shown === '' ? 'end of line' : shown}: ${why}; ${remedy}`)
+    const shown = word === '' ? 'end of line' : brief(word)
+    super(`line ${line}, column ${column}: ${shown}: ${plain(why)}; ${plain(remedy)}`)
     this.name = 'Misread'
     this.line = line
     this.column = column
@@ -19,8 +19,13 @@ export class Misread extends Error {
   }
 }
 
-/** A word from anywhere, fit for one line of a terminal. */
-function brief(word: string): string {
-  const plain = word.replace(/[^\x20-\x7e\u00a0-\ud7ff\ue000-\ufffd]/g, '?')
-  return plain.length > 60 ? `${plain.slice(0, 57)}...` : plain
+/** A word from anywhere, short enough for one line of a terminal. */
+export function brief(word: string): string {
+  const text = plain(word)
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text
+}
+
+/** A text without what a terminal might obey. */
+function plain(text: string): string {
+  return text.replace(/[\p{C}\u2028\u2029]/gu, '?')
 }

@@ -4,6 +4,7 @@ import { Wrong } from './extension.ts'
 import { matchKind, matchNames, targetKind, targetNames } from './kinds.ts'
 import type { Line } from './line.ts'
 import { asksAnything, type Ip, ip } from './match/ip.ts'
+import { brief } from './misread.ts'
 import { COMMON, type Loaded, loaded, type Option } from './option.ts'
 import { printProtocol } from './protocol.ts'
 import { type Chain, RULES, type Rule, type Use } from './rule.ts'
@@ -193,7 +194,7 @@ export class PhraseReader {
       throw this.line.wrong(word, 'is a base chain, which no rule leads to', 'name a user chain or a target')
     const kind = goto || chain ? undefined : targetKind(word.text)
     if (!chain && !kind) {
-      const remedy = `declare it with \`:${word.text} - [0:0]\` behind *table`
+      const remedy = `declare it with \`:${brief(word.text)} - [0:0]\` behind *table`
       if (goto) throw this.line.wrong(word, 'is no chain of this table', remedy)
       const known = `or name a target: ${targetNames().join(', ')}`
       throw this.line.wrong(

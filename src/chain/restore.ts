@@ -1,7 +1,7 @@
 /** Reads the text of iptables-save: tables and their chains. What commands do is in edit.ts, what stands in a rule is read by phrase.ts. */
 import { begin, Edit, REMEDY } from './edit.ts'
 import { Line } from './line.ts'
-import { Misread } from './misread.ts'
+import { brief, Misread } from './misread.ts'
 import { BASES, RULES, type Ruleset, TABLES, type Table } from './rule.ts'
 import { split, type Word } from './words.ts'
 
@@ -90,7 +90,7 @@ class Reader {
     else if (policy.text !== '-') {
       throw line.wrong(
         policy,
-        `stands behind ${name.text}, which is no base chain of ${table.name}`,
+        `stands behind ${brief(name.text)}, which is no base chain of ${table.name}`,
         'write -',
       )
     } else chain = edit.create(name)

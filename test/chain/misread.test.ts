@@ -118,11 +118,26 @@ describe('a wrong line', () => {
       expect(found.message).toContain(`line 3, column ${line.length + 1}: end of line: `)
     }
     expect(misread(filter('-A INPUT -m comment --comment "open')).column).toBe(31)
+    expect(misread(filter('-A INPUT -i ""')).message).toMatch(/^line 3, column 13: "": is an empty name; /)
   })
   it('is told on one line of a terminal, whatever stands in it', () => {
-    const found = misread(filter(`-A INPUT -s \u001b[31m${'x'.repeat(1000)}\u0000`))
-    expect(found.message.length).toBeLessThan(300)
-    expect(found.message).not.toMatch(/\p{C}/u)
+    const word = `\u001b[31m${'x'.repeat(1000)}\u0000\u2028\ud800`
+    for (const line of [
+      '-A INPUT -s',
+      '-A INPUT -j',
+      '-A INPUT -g',
+      '-A INPUT -m',
+      '-A INPUT -p',
+      '-A INPUT',
+      '-A',
+      '-N',
+      '-P',
+    ]) {
+      const { message } = misread(filter(`${line} ${word}`))
+      expect(message.length, line).toBeLessThan(800)
+      expect(message, line).not.toMatch(/[\p{C}\u2028]/u)
+    }
+    expect(misread(filter(`:${word} DROP`)).message).toContain('which is no base chain of filter')
   })
 })
 
