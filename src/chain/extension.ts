@@ -46,6 +46,8 @@ export interface Condition {
   drops?: boolean
   /** with key: what the condition asks besides, an expression; absent where the key parts say all */
   rest?: string
+  /** what may hold key parts where equality does not say it, ranges: who meets the condition has all parts of one of the lists of each of these */
+  covers?: KeyPart[][][]
 }
 
 export interface Action {

@@ -15,3 +15,15 @@ export function namePart(id: number, isPort: boolean, isInput: boolean): KeyPart
   const port = isInput ? x.IN_PORT : x.OUT_PORT
   return { word: isPort ? port : network, value: id, mask: -1 }
 }
+
+/**
+ * A range of a word's `bits` bits from `shift` on by at most two blocks under one mask that hold it: none if these would hold a quarter of
+ * all there is.
+ */
+export function cover(word: number, shift: number, bits: number, first: number, last: number): KeyPart[][] {
+  const size = 32 - Math.clz32(last - first)
+  if (size > bits - 2) return []
+  const mask = ((-1 << size) & (bits === 32 ? -1 : (1 << bits) - 1)) << shift
+  const blocks = first >>> size === last >>> size ? [first] : [first, last]
+  return blocks.map((value) => [{ word, value: (value << shift) & mask, mask }])
+}

@@ -17,9 +17,11 @@ export interface Names {
 export interface LookupPlan {
   words: Int32Array
   masks: Int32Array
-  /** of each key: its mask's number, its first rule, its values */
+  /** of each key: its mask's number, its first entry, its values */
   keys: Int32Array
-  /** by rule: the next one of equal key, or the number of rules */
+  /** by entry: its rule, which may have several, one behind the other; behind the last entry the number of rules */
+  rules: Int32Array
+  /** by entry: the next one of equal key, or the number of entries */
   following: Int32Array
   /** 1 + a key's number, 0 where there is none; a power of two, at most half full */
   index: Int32Array

@@ -15,13 +15,15 @@ export class Probe {
   private readonly words: Int32Array
   private readonly masks: Int32Array
   private readonly keys: Int32Array
+  private readonly rules: Int32Array
   private readonly following: Int32Array
   private readonly index: Int32Array
   private readonly shift: number
   private readonly end: number
   private readonly cursors: Int32Array
   private live = 0
-  private current = 0
+  /** the rule that was taken last */
+  private taken = 0
 
   constructor(plan: LookupPlan, x: Int32Array) {
     this.bits = plan.bits
@@ -29,10 +31,11 @@ export class Probe {
     this.words = plan.words
     this.masks = plan.masks
     this.keys = plan.keys
+    this.rules = plan.rules
     this.following = plan.following
     this.index = plan.index
     this.shift = 1 + Math.clz32(plan.index.length)
-    this.end = plan.following.length
+    this.end = plan.rules[plan.following.length]
     this.cursors = new Int32Array(plan.masks.length / plan.words.length)
   }
 
@@ -50,15 +53,11 @@ export class Probe {
       let w = 0
       while (w < width && (x[words[w]] & masks[mask * width + w]) === keys[at + 2 + w]) w++
       if (w < width) continue
-      const first = keys[at + 1]
-      this.cursors[this.live] = first
-      if (first < best) {
-        best = first
-        this.current = this.live
-      }
-      this.live++
+      this.cursors[this.live++] = keys[at + 1]
+      best = Math.min(best, this.rules[keys[at + 1]])
       break
     }
+    this.taken = best
     return best
   }
 
@@ -72,14 +71,15 @@ export class Probe {
 
   /** The rule behind the one that was taken last, the run's length if there is none. */
   next(): number {
-    const { cursors, live, end } = this
-    cursors[this.current] = this.following[cursors[this.current]]
-    let best = end
+    const { cursors, rules, following, live, taken } = this
+    let best = this.end
     for (let c = 0; c < live; c++) {
-      if (cursors[c] >= best) continue
-      best = cursors[c]
-      this.current = c
+      let entry = cursors[c]
+      while (rules[entry] <= taken) entry = following[entry]
+      cursors[c] = entry
+      best = Math.min(best, rules[entry])
     }
+    this.taken = best
     return best
   }
 }

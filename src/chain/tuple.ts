@@ -1,19 +1,19 @@
 /** Tuple space: the keys of a run in a hash table, and the code that hashes a packet under each mask. See probe.ts. */
-import type { Key } from './key.ts'
+import type { Key, Way } from './key.ts'
 import { WORDS } from './lookup.ts'
 import type { LookupPlan } from './plan.ts'
 import { bitWords, multiplier, placeOf, seed } from './probe.ts'
 
 /** Masks in the order of their first rules. */
 function masksOf(keys: readonly Key[]): Map<string, Int32Array> {
-  return new Map(keys.map(({ shape, masks }) => [shape, masks]))
+  return new Map(keys.flatMap(({ ways }) => ways.map(({ shape, masks }) => [shape, masks] as const)))
 }
 
 /** Leaves in `k` the first rule that has the packet's key, the number of rules if none has. */
 export function probes(keys: readonly Key[]): string {
   const masks = [...masksOf(keys).values()]
   const used = [...Array(WORDS).keys()].filter((word) => masks.some((mask) => mask[word] !== 0))
-  const words = bitWords(keysOf(keys).length)
+  const words = bitWords(distinctOf(keys).length)
   const top = Math.clz32(words) + 1
   const loads = used.map((word) => `a${word}=x[${word}]`).join()
   const probe = (mask: Int32Array, m: number) => {
@@ -29,12 +29,14 @@ export function probes(keys: readonly Key[]): string {
   return `const ${loads};let k=${keys.length},h=0;${masks.map(probe).join('')}`
 }
 
-/** Keys that differ, each with its first rule. */
-function keysOf(keys: readonly Key[]): { key: Key; rule: number }[] {
-  const found = new Map<string, { key: Key; rule: number }>()
-  keys.forEach((key, rule) => {
-    if (!found.has(key.text)) found.set(key.text, { key, rule })
-  })
+/** Ways that differ, each with its first entry: entries are all ways of all rules, in the rules' order. */
+function distinctOf(keys: readonly Key[]): { way: Way; entry: number }[] {
+  const found = new Map<string, { way: Way; entry: number }>()
+  keys
+    .flatMap(({ ways }) => ways)
+    .forEach((way, entry) => {
+      if (!found.has(way.text)) found.set(way.text, { way, entry })
+    })
   return [...found.values()]
 }
 
@@ -44,16 +46,16 @@ export function lookupPlan(keys: readonly Key[]): LookupPlan {
   const words = [...Array(WORDS).keys()].filter((word) =>
     [...masks.values()].some((mask) => mask[word] !== 0),
   )
-  const distinct = keysOf(keys)
+  const distinct = distinctOf(keys)
   const bits = new Int32Array(bitWords(distinct.length))
   const index = new Int32Array(Math.max(16, 2 << (32 - Math.clz32(distinct.length - 1))))
   const top = Math.clz32(bits.length) + 1
   const table: number[] = []
-  distinct.forEach(({ key, rule }, number) => {
-    const m = numbers.get(key.shape)!
-    table.push(m, rule, ...words.map((word) => key.values[word]))
+  distinct.forEach(({ way, entry }, number) => {
+    const m = numbers.get(way.shape)!
+    table.push(m, entry, ...words.map((word) => way.values[word]))
     let hash = seed(m)
-    for (const word of words) hash = (hash + Math.imul(key.values[word], multiplier(word))) | 0
+    for (const word of words) hash = (hash + Math.imul(way.values[word], multiplier(word))) | 0
     bits[hash >>> top] |= 1 << (hash >>> (top - 5))
     let place = placeOf(hash, index.length)
     while (index[place] !== 0) place = (place + 1) & (index.length - 1)
@@ -63,6 +65,7 @@ export function lookupPlan(keys: readonly Key[]): LookupPlan {
     words: Int32Array.from(words),
     masks: Int32Array.from([...masks.values()].flatMap((mask) => words.map((word) => mask[word]))),
     keys: Int32Array.from(table),
+    rules: Int32Array.from([...keys.flatMap(({ ways }, rule) => ways.map(() => rule)), keys.length]),
     following: follow(keys),
     index,
     bits,
@@ -70,12 +73,13 @@ export function lookupPlan(keys: readonly Key[]): LookupPlan {
 }
 
 function follow(keys: readonly Key[]): Int32Array {
-  const following = new Int32Array(keys.length)
+  const entries = keys.flatMap(({ ways }) => ways)
+  const following = new Int32Array(entries.length)
   const later = new Map<string, number>()
-  for (let rule = keys.length - 1; rule >= 0; rule--) {
-    const { text } = keys[rule]
-    following[rule] = later.get(text) ?? keys.length
-    later.set(text, rule)
+  for (let entry = entries.length - 1; entry >= 0; entry--) {
+    const { text } = entries[entry]
+    following[entry] = later.get(text) ?? entries.length
+    later.set(text, entry)
   }
   return following
 }

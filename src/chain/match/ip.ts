@@ -111,6 +111,7 @@ export class Parts {
   private readonly texts: string[] = []
   private readonly rests: string[] = []
   private readonly keys: KeyPart[] = []
+  private readonly covers: KeyPart[][][] = []
 
   /** An equality under masks, and the same as an expression. */
   fix(text: string, part: KeyPart, nature: Nature = STATIC): void {
@@ -119,9 +120,10 @@ export class Parts {
     this.depend(nature)
   }
 
-  /** Any other expression. */
-  ask(text: string, nature: Nature = STATIC): void {
+  /** Any other expression; who meets it has all parts of one list of `cover`, unless that is empty. */
+  ask(text: string, nature: Nature = STATIC, cover: KeyPart[][] = []): void {
     this.texts.push(text)
+    if (cover.length > 0) this.covers.push(cover)
     this.rests.push(text)
     this.depend(nature)
   }
@@ -132,6 +134,7 @@ export class Parts {
       condition.key = this.keys
       if (this.rests.length > 0) condition.rest = all(this.rests)
     }
+    if (this.covers.length > 0) condition.covers = this.covers
     return condition
   }
 

@@ -1,6 +1,7 @@
 /** -m iprange: addresses from one to another. */
 import { parseAddress, printAddress } from '../address.ts'
-import { type MatchKind, Wrong } from '../extension.ts'
+import { type MatchKind, STATIC, Wrong } from '../extension.ts'
+import { cover } from '../lookup.ts'
 import { DESTINATION, SOURCE } from '../registers.ts'
 import { negation, Parts } from './ip.ts'
 
@@ -57,7 +58,10 @@ function addRange(parts: Parts, range: Range | null, register: number): void {
   const count = (range.last >>> 0) - first
   // A range that ends before it begins holds nothing.
   if (count < 0) parts.ask(String(range.not))
-  else parts.ask(`${range.not ? '!' : ''}(((x[${register}]-${first})>>>0)<=${count})`)
+  else {
+    const text = `${range.not ? '!' : ''}(((x[${register}]-${first})>>>0)<=${count})`
+    parts.ask(text, STATIC, range.not ? [] : cover(register, 0, 32, range.first, range.last))
+  }
 }
 
 function printRange(option: string, range: Range | null): string[] {

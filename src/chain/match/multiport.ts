@@ -1,6 +1,6 @@
 /** -m multiport: up to fifteen ports, a range counts as two. */
-import type { MatchKind } from '../extension.ts'
-import { Wrong } from '../extension.ts'
+import { type MatchKind, STATIC, Wrong } from '../extension.ts'
+import { cover, KEY_PORTS } from '../lookup.ts'
 import { DCCP, parsePort, printPorts, SCTP, TCP, UDP, UDPLITE } from '../protocol.ts'
 import { PORTS } from '../registers.ts'
 import { negation, Parts } from './ip.ts'
@@ -47,7 +47,9 @@ export const multiport: MatchKind<Multiport> = {
       return parts.condition()
     }
     const asked = shifts.flatMap((shift) => data.ranges.map((range) => within(portOf(shift), range, false)))
-    parts.ask(`${data.not ? '!' : ''}(${asked.join('||')})`)
+    const covers = data.ranges.map(([first, last]) => cover(KEY_PORTS, shifts[0], 16, first, last))
+    const isCovered = !data.not && shifts.length === 1 && covers.every((each) => each.length > 0)
+    parts.ask(`${data.not ? '!' : ''}(${asked.join('||')})`, STATIC, isCovered ? covers.flat() : [])
     return parts.condition()
   },
   shows: (_data, x) => `sport ${x[PORTS] >>> 16}, dport ${x[PORTS] & 0xffff}`,

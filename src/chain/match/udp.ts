@@ -1,6 +1,6 @@
 /** -m udp: ports. What other matches ask of ports is here too. */
-import type { Form, MatchKind } from '../extension.ts'
-import { KEY_PORTS } from '../lookup.ts'
+import { type Form, type MatchKind, STATIC } from '../extension.ts'
+import { cover, KEY_PORTS } from '../lookup.ts'
 import { parsePorts, printPorts, UDP } from '../protocol.ts'
 import { PORTS } from '../registers.ts'
 import { negation, type Parts, Parts as PartsOf } from './ip.ts'
@@ -58,7 +58,8 @@ export function addPort(parts: Parts, range: PortRange | null, shift: number): v
   if (range === null) return
   const text = within(portOf(shift), range.ports, range.not)
   const [first, last] = range.ports
-  if (range.not || first !== last) parts.ask(text)
+  if (range.not) parts.ask(text)
+  else if (first !== last) parts.ask(text, STATIC, cover(KEY_PORTS, shift, 16, first, last))
   else parts.fix(text, { word: KEY_PORTS, value: (first << shift) | 0, mask: (0xffff << shift) | 0 })
 }
 

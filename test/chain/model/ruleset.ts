@@ -47,7 +47,23 @@ const transports: readonly Part[] = [
   (random) => `-p udp -m udp ! --dport ${random.below(6)}`,
   (random) => `-p tcp -m tcp --sport ${random.below(3)}:${3 + random.below(3)}`,
   (random) => `-p udp -m multiport --dports ${random.below(3)},${3 + random.below(3)}`,
+  (random) => `-p udp -m multiport --sports ${random.below(3)}:${3 + random.below(3)},${random.below(6)}`,
+  (random) => `-p tcp -m tcp --dport ${random.below(4)}:${3 + random.below(4)} --sport ${random.below(3)}:4`,
 ]
+/** Ranges far apart, so that they become lookups. */
+const spread: readonly Part[] = [
+  (random) => `-p tcp -m tcp --dport ${wide(random, 2000)}`,
+  (random) => `-p tcp -m tcp --sport ${random.below(3)} --dport ${wide(random, 2000)}`,
+  (random) =>
+    `-p udp -m multiport --dports ${wide(random, 1000)},${1100 + random.below(500)},${random.below(9)}`,
+  (random) => `-p tcp -m multiport --ports ${random.below(2000)},${random.below(2000)}`,
+]
+
+function wide(random: Random, end: number): string {
+  const first = random.below(end)
+  return `${first}:${first + random.of([0, 1, 7, 30, 90])}`
+}
+
 const matches: readonly Part[] = [
   () => '',
   () => '',
@@ -79,7 +95,7 @@ function stretch(random: Random, chain: number): string[] {
     const option = /-[sdio]/.exec(part(random))![0]
     return !options.has(option) && options.add(option)
   })
-  const all = [...fitting, random.of(transports), random.of(matches)]
+  const all = random.once(4) ? [random.of(spread)] : [...fitting, random.of(transports), random.of(matches)]
   const ends = random.once(2) ? target(random, chain) : null
   return Array.from({ length: count }, () => {
     const words = [...all.map((part) => part(random)), (ends ?? target(random, chain))(random)]
@@ -115,7 +131,7 @@ export function packet(random: Random, names: readonly string[]): Record<number,
   return {
     [x.SOURCE]: address(random),
     [x.DESTINATION]: address(random),
-    [x.PORTS]: protocol === 47 ? 0 : (random.below(6) << 16) | random.below(6),
+    [x.PORTS]: protocol === 47 ? 0 : (random.below(6) << 16) | random.below(random.of([6, 2100])),
     [x.PROTOCOL]: protocol,
     [x.IN_NETWORK]: number('network'),
     [x.IN_PORT]: number('port'),
