@@ -1,8 +1,14 @@
 /** The sets of a switch: changed by one, replaced whole, undone, refused. */
 import { afterEach, describe, expect, it } from 'vitest'
+import { COUNT, NOW, SOURCE } from '../../src/chain/registers.ts'
+import { restoreSets } from '../../src/chain/sets.ts'
+import { Bodies } from '../../src/control/body.ts'
+import { Draft, type Held } from '../../src/control/draft.ts'
 import { dated } from '../../src/control/roll.ts'
 import { configure, Switch } from '../../src/index.ts'
-import type { Arena } from '../../src/memory/arena.ts'
+import { Arena } from '../../src/memory/arena.ts'
+import { carry } from '../../src/table/change.ts'
+import { DIMENSION, SetTable } from '../../src/table/set.ts'
 
 const silent = { info() {}, warn() {} }
 let open: Switch | null = null
@@ -128,6 +134,31 @@ add a 1.1.1.1 timeout 300\nadd a 2.2.2.2 timeout 90\nadd a 3.3.3.3 timeout 0\n`
     await expect(fabric.sets.restore(more.join(''))).rejects.toThrow('there are 1023 sets already')
     await restore(fabric, more.slice(1).join(''))
   })
+})
+
+it('a late member leaves its list for good, though clocks wrap', () => {
+  const arena = Arena.create(2 ** 24)
+  arena.close()
+  const bodies = new Bodies(arena)
+  const draft = new Draft(new Map(), bodies, 0, () => false)
+  const text =
+    'create a hash:ip\ncreate b hash:ip\nadd b 0.0.0.7\ncreate l list:set timeout 10\nadd l a timeout 0\nadd l b\n'
+  draft.run(restoreSets(text))
+  expect(carry(arena, draft.seal(new Map()), 0)).toBe(0)
+  const list = draft.sets.get('l') as Held
+  const table = new SetTable(arena, list.at)
+  const regs = new Int32Array(COUNT)
+  const meets = (now: number) => {
+    regs[SOURCE] = 7
+    regs[NOW] = now
+    return table.meets(regs, DIMENSION)
+  }
+  const later = (10_001 + 2 ** 31) | 0
+  expect([meets(9999), meets(10_000), meets(later)]).toEqual([true, false, true])
+  bodies.retire(list, 9999)
+  expect(list.members).toHaveLength(2)
+  bodies.retire(list, 10_000)
+  expect([list.members.map(({ name }) => name), meets(0), meets(later)]).toEqual([['a'], false, false])
 })
 
 describe('single entries', () => {
