@@ -245,6 +245,7 @@ export class Rulebook {
     const context = {
       kindOf: (name: string) => bearers.get(name) ?? null,
       set: (name: string) => this.sets.place(name),
+      flows: this.plant.ground.memory.flowCapacity,
     }
     const { plan, numbering } = compile(ruleset, context, this.now.numbering)
     if (begun !== null)

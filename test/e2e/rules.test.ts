@@ -5,11 +5,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RuleRow } from '../../src/control/counts.ts'
 import { cleanup } from '../lab/cleanup.ts'
 import { attempt, type Result } from '../lab/command.ts'
-import { Daemon, program } from '../lab/daemon.ts'
+import { Daemon } from '../lab/daemon.ts'
 import { folder } from '../lab/folder.ts'
 import { Namespace } from '../lab/namespace.ts'
 import { suite } from '../lab/peer.ts'
-import { root } from '../style/source.ts'
 
 const lab = {
   mode: 'nat',
@@ -190,103 +189,6 @@ suite('rules', ['promtool'], () => {
       await lead(late, '10.9.0.0/24', GATEWAY)
       expect([await hears(late, FAR), await hears(a, FAR)]).toEqual([true, false])
       await daemon.cli('port', 'rm', 'late')
-    })
-  })
-
-  describe('refusals', () => {
-    const noise = Array.from({ length: 2 ** 20 }, (_, n) => String.fromCharCode((n * 7919 + (n >> 8)) % 127))
-    it.each([
-      ['a target that nobody knows', filter('-A INPUT -j NOPE'), 2],
-      ['an option that nobody knows', filter('', '-A INPUT --colour red -j DROP'), 3],
-      ['a match that nobody knows', filter('-A INPUT -m colour -j DROP'), 2],
-      ['a wrong address', filter('-A INPUT -s 10.0.0.256 -j DROP'), 2],
-      ['a wrong port', filter('-A INPUT -p tcp --dport 70000 -j DROP'), 2],
-      ['an option that is there twice', filter('-A INPUT -s 10.0.0.1 -s 10.0.0.2 -j DROP'), 2],
-      ['a table that nobody knows', table('colours', ''), 1],
-      ['a chain that is missing', filter('-A X -j ACCEPT'), 2],
-      ['a jump to nowhere', filter('-A INPUT -j X'), 2],
-      ['a circle', filter(':A -', ':B -', '-A A -j B', '-A B -j A', '-A INPUT -j A'), null],
-      ['a target in another table', filter('-A INPUT -j MASQUERADE'), 2],
-      ['a target in another hook', table('nat', '-A PREROUTING -j MASQUERADE'), 2],
-      ['a set that is missing', filter('-A INPUT -m set --match-set nobody src -j DROP'), 2],
-      ['a table without COMMIT', '*filter\n-A INPUT -j DROP\n', null],
-      ['a rule outside of tables', '-A INPUT -j DROP\n', 1],
-      ['a quote without an end', filter('-A INPUT -m comment --comment "x -j DROP'), 2],
-      ['1 MB of noise', noise.join(''), 1],
-    ])('%s: one line with its place, and the rules go on', async (_, text, line) => {
-      await accepted(filter('-A INPUT -i other -j DROP'))
-      const before = await save('-c')
-      const result = await restore(text)
-      expect(result).toMatchObject({ status: 1, stdout: '' })
-      const place = line === null ? '\\d+' : String(line)
-      expect(result.stderr).toMatch(
-        new RegExp(`^bridgeport: standard input: line ${place}, column \\d+: .+: .+; .+\n$`),
-      )
-      expect(await save('-c')).toBe(before)
-      const name = join(folder('rules'), 'wrong')
-      writeFileSync(name, text)
-      const checked = await daemon.attempt(['rules', 'check', name])
-      expect(checked).toMatchObject({ status: 1, stdout: '' })
-      expect(checked.stderr).toBe(result.stderr.replace('standard input', name))
-    })
-
-    it('a file that is not there, wrong usage, and the reading address', async () => {
-      expect(await daemon.attempt(['rules', 'restore', '/nowhere/at/all'])).toMatchObject({
-        status: 1,
-        stderr: 'bridgeport: /nowhere/at/all: there is no such file; name another one\n',
-      })
-      expect((await daemon.attempt(['rules', 'restore', '--table', 'colours'])).status).toBe(2)
-      expect((await daemon.attempt(['rules', 'check'])).status).toBe(2)
-      const put = `fetch('http://127.0.0.1:9477/v1/rules', { method: 'PUT', body: '' }).then((r) => process.stdout.write(String(r.status)))`
-      expect(await daemon.host.exec([process.execPath, '-e', put])).toBe('403')
-      expect(JSON.parse(await daemon.get('/v1/rules'))).toEqual(await rows())
-      expect(JSON.parse(await daemon.get('/v1/rules/text')).text).toBe(await save())
-    })
-  })
-
-  describe('rules check', () => {
-    const findings = filter(':LOST -', '-A INPUT -i nobody -j DROP', '-A INPUT -j ACCEPT', '-A INPUT -j DROP')
-
-    it('tells what is in vain, with a switch and without', async () => {
-      const name = join(folder('rules'), 'findings')
-      writeFileSync(name, findings)
-      const known = await daemon.attempt(['rules', 'check', name])
-      expect(known).toMatchObject({ status: 0, stderr: '' })
-      expect([...known.stdout.matchAll(/^line (\d+): .+$/gm)].map(([, line]) => line).sort()).toEqual([
-        '2',
-        '3',
-        '5',
-      ])
-      const alone = await attempt([
-        process.execPath,
-        program,
-        '--socket',
-        '/nonexistent',
-        'rules',
-        'check',
-        name,
-        '--json',
-      ])
-      expect(alone).toMatchObject({ status: 0, stderr: '' })
-      expect(
-        JSON.parse(alone.stdout)
-          .map(({ line }: { line: number }) => line)
-          .sort(),
-      ).toEqual([2, 5])
-    })
-
-    it('has nothing to say of the example', async () => {
-      const name = join(root, 'examples/rules.v4')
-      const result = await attempt([
-        process.execPath,
-        program,
-        '--socket',
-        '/nonexistent',
-        'rules',
-        'check',
-        name,
-      ])
-      expect(result).toEqual({ status: 0, stdout: '', stderr: '' })
     })
   })
 
