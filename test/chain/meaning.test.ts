@@ -109,6 +109,13 @@ describe('-m tcp', () => {
     // A length of 0 counts as 1, and the end of options ends nothing, as in the kernel.
     options([9, 0, 0, 4])
     expect(found()).toEqual([4])
+    // The kernel drops what has no whole header, whether the option is to be there or not.
+    for (const cut of [19, 23]) {
+      options([2, 4, 5, 180])
+      x[R.END] = x[R.TRANSPORT] + cut
+      expect(met('-p tcp --tcp-option 2', '-p tcp ! --tcp-option 2')).toEqual([])
+      expect(x[R.HOTDROP]).toBe(1)
+    }
     // What stands in the payload is no option.
     ground.load(tcp(A, B, SYN, { options: [1, 1, 1, 1], payload: [2, 4, 5, 180] }))
     expect(found()).toEqual([])

@@ -69,10 +69,11 @@ export const tcp: MatchKind<Tcp> = {
       parts.ask(text, nature)
     }
     if (data.option !== 0) {
-      const k = emit.matcher({ type: 'option', option: data.option })
-      parts.ask(`${data.notOption ? '!' : ''}M[${k}].ask(x)`, PURE)
+      const k = emit.matcher({ type: 'option', option: data.option, not: data.notOption })
+      parts.ask(`M[${k}].ask(x)`, PURE)
     }
-    return parts.condition()
+    const condition = parts.condition()
+    return data.option === 0 ? condition : { ...condition, drops: true }
   },
   shows(data, x, view) {
     const ports = showPorts(data, x[PORTS])
