@@ -16,6 +16,7 @@ import { check, entries, validate } from './control/file.ts'
 import type { FileInput } from './control/schema.ts'
 import { read } from './control/written.ts'
 
+export type { Finding } from './chain/lint.ts'
 export type {
   Cidr,
   Configuration,

@@ -8,12 +8,12 @@ import * as written from './written.ts'
 
 export async function keepRules(fabric: Switch, loaded: Loaded, text: string, how: Restoring): Promise<void> {
   const { configuration, rules } = loaded
-  const before = configuration.rules
   const whole = await fabric.restoreRules(text, how)
   try {
     configuration.rules = written.keep('rules', whole, rules.digest, configuration.state)
   } catch (error) {
-    await fabric.restoreRules(before?.text ?? '')
+    // The configuration still has those from before.
+    await fabric.apply(configuration)
     throw error
   }
 }

@@ -1,5 +1,5 @@
 /** Rules as users have them: a file, what is restored in its place, what a running switch refuses, and what they count. */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RuleRow } from '../../src/control/counts.ts'
@@ -124,6 +124,19 @@ suite('rules', ['promtool'], () => {
       await daemon.up()
       expect(await save()).toContain('-A INPUT -i other -j REJECT')
       expect(await save()).not.toContain('-A INPUT -i lab')
+    })
+
+    it('that cannot be kept is not in force either', async () => {
+      await accepted(filter('-A INPUT -i other -j DROP'))
+      const before = await save()
+      const blocked = join(daemon.folder, 'state', 'rules.v4.new')
+      mkdirSync(blocked)
+      const result = await restore(DEAF + table('nat', '-A POSTROUTING -j ACCEPT'))
+      expect(result).toMatchObject({ status: 1, stdout: '' })
+      expect(result.stderr).toMatch(/^bridgeport: \S+\/state\/rules\.v4: .+; make room for it .+\n$/)
+      rmSync(blocked, { recursive: true })
+      expect(await save()).toBe(before)
+      expect(await hears(a, GATEWAY)).toBe(true)
     })
 
     it('is what was saved, counters and all, from a file or from what comes in', async () => {
