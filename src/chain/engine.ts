@@ -105,6 +105,11 @@ export class Engine extends Runner {
     this.next = { plan, scope, at: 0, matchers: new Map(), warming: null }
   }
 
+  /** Forgets a plan that cannot be made ready. */
+  abandon(): void {
+    this.next = null
+  }
+
   /** Goes on for about `budgetMs`; true if the new rules are in force now. */
   step(budgetMs: number): boolean {
     const { next } = this

@@ -3,6 +3,7 @@
  * As bridge-nf-call-iptables does: they pass PREROUTING, FORWARD and POSTROUTING of raw, mangle and filter with the network as both interfaces,
  * and are tracked; the nat table is not asked. Fragments pass as they are, each for itself, untracked. What is no IPv4 passes.
  */
+import { LENGTH } from '../chain/registers.ts'
 import { FILTER, FORWARD, MANGLE, POSTROUTING } from '../chain/rule.ts'
 import { DROPS } from '../memory/counters.ts'
 import { type Burst, DROPPED, FLOOD } from '../pipeline/burst.ts'
@@ -54,7 +55,7 @@ export class Bridged {
       chains.out(link, out)
       why = this.pass(isFragment, link, now)
     }
-    ruled.count(packet.end - packet.network)
+    chains.settle(chains.x[LENGTH])
     return why
   }
 
@@ -70,6 +71,7 @@ export class Bridged {
     if (flow < 0) return -1 - flow
     flows.words[flow * WORDS + MARK] = chains.mark
     flows.words[flow * WORDS + NETWORKS] = (link.port.index << 16) | link.port.index
+    conntrack.account(flow << 1, packet.end - packet.network)
     return -1
   }
 }

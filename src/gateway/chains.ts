@@ -20,6 +20,9 @@ const SCTP = 132
 const UDP_LITE = 136
 const DCCP = 33
 
+/** Ports, and networks with those that lead outside, have indexes below this. */
+const PLACES = 4 * PORT_COUNT_MAX
+
 export class Chains {
   readonly engine: Engine
   readonly x: Int32Array
@@ -28,8 +31,8 @@ export class Chains {
   private readonly view: DataView
   private readonly flows: FlowTable
   /** numbers of names, by port and by network */
-  portNames: Int32Array = new Int32Array(0)
-  networkNames: Int32Array = new Int32Array(0)
+  readonly portNames = new Int32Array(PLACES)
+  readonly networkNames = new Int32Array(PLACES)
 
   constructor(arena: Arena, engine: Engine, tally: Tally, flows: FlowTable, standing: Standing) {
     this.engine = engine
@@ -47,8 +50,10 @@ export class Chains {
 
   /** Takes over what bears the names that rules mention. Cold. */
   name(names: Names): void {
-    this.portNames = roomy(names.ports)
-    this.networkNames = roomy(names.networks)
+    this.portNames.fill(0)
+    this.portNames.set(names.ports)
+    this.networkNames.fill(0)
+    this.networkNames.set(names.networks)
     this.engine.names = names
     this.flows.trails.fill(0)
   }
@@ -210,13 +215,6 @@ export class Chains {
     if (protocol === ipv4.PROTOCOL_ICMP) return (icmp.type(view, transport) << 8) | icmp.code(view, transport)
     return protocol === SCTP || protocol === UDP_LITE || protocol === DCCP ? view.getInt32(transport) : 0
   }
-}
-
-/** Numbers by index, with room for every index that a port or a network may have. */
-function roomy(numbers: Int32Array): Int32Array {
-  const result = new Int32Array(Math.max(numbers.length, 2 * PORT_COUNT_MAX))
-  result.set(numbers)
-  return result
 }
 
 /** PACKET_HOST, PACKET_BROADCAST or PACKET_MULTICAST of a frame that the gateway got. */

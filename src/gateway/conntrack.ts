@@ -29,7 +29,7 @@ import * as ipv4 from '../wire/ipv4.ts'
 import * as header from '../wire/tcp.ts'
 import * as udp from '../wire/udp.ts'
 import { ESTABLISHED, INVALID, NEW, type Packet, portsOf, RELATED } from './packet.ts'
-import { ACCEPTED, REOPENED, Tcp } from './tcp.ts'
+import { ACCEPTED, IGNORED, REOPENED, Tcp } from './tcp.ts'
 import { GENERIC, GRE, GRE_STREAM, ICMP, UDP, UDP_STREAM } from './timeout.ts'
 
 const PROTOCOL_GRE = 47
@@ -78,6 +78,7 @@ export class Conntrack {
   look(packet: Packet, now: number): number {
     const { protocol, transport } = packet
     packet.flow = -1
+    packet.counts = false
     packet.state = INVALID
     if (protocol === ipv4.PROTOCOL_ICMP && transport + icmp.HEADER_LENGTH <= packet.end) {
       if (icmp.isError(icmp.type(this.view, transport))) return this.relate(packet, now)
@@ -95,8 +96,12 @@ export class Conntrack {
         this.flows.remove(flow)
         return this.begin(packet)
       }
-      if (answer !== ACCEPTED) return reason.CONNTRACK_INVALID
-    } else this.refresh(flow, protocol, now)
+      if (answer !== ACCEPTED && answer !== IGNORED) return reason.CONNTRACK_INVALID
+      packet.counts = answer === ACCEPTED
+    } else {
+      packet.counts = true
+      this.refresh(flow, protocol, now)
+    }
     const f = flow * WORDS
     const { words } = this.flows
     if (direction === 1) this.answered(flow)
@@ -197,6 +202,7 @@ export class Conntrack {
     if (protocol === ipv4.PROTOCOL_ICMP && !icmp.isRequest(icmp.type(this.view, transport)))
       return reason.CONNTRACK_INVALID
     packet.state = NEW
+    packet.counts = true
     packet.replySource = packet.destination
     packet.replyDestination = packet.source
     packet.replyPorts = inversePorts(protocol, ports)

@@ -40,7 +40,7 @@ export class Departure {
     const wide = this.fits(this.mtu)
     if (wide >= 0) return wide
     this.translate(id)
-    if (packet.state !== RELATED) conntrack.account(id, packet.end - packet.network)
+    if (packet.counts) conntrack.account(id, packet.end - packet.network)
     this.age(packet.network)
     return this.leave(burst, i, egress, id, now)
   }

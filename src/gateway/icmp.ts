@@ -48,7 +48,15 @@ export function isBroadcast(address: number, link: Link): boolean {
 
 /** Who asks the chains about what the gateway says. */
 export interface Output {
-  say(at: number, length: number, work: number, link: Link, port: Port, now: number): boolean
+  say(
+    at: number,
+    length: number,
+    work: number,
+    link: Link,
+    port: Port,
+    about: Packet | null,
+    now: number,
+  ): boolean
 }
 
 export class Icmp {
@@ -58,6 +66,8 @@ export class Icmp {
   private readonly outbox: Outbox
   private readonly links: Links
   private readonly limit = new Limit(PORT_COUNT_MAX, PER_SECOND, BURST)
+  /** the packet that the error is about, while conntrack knows what it is */
+  private about: Packet | null = null
   private identification = 0
   /** asked whether what the gateway says may leave; null while no rules are in force */
   output: Output | null = null
@@ -117,7 +127,9 @@ export class Icmp {
    */
   error(packet: Packet, type: number, code: number, detail: number, now: number): void {
     const { at, network, end, port, ingress } = packet
+    this.about = packet
     this.tell(at, network, end, port, ingress, type, code, detail, now)
+    this.about = null
   }
 
   /** The same about the packet whose frame begins at `at`, its IPv4 header at `network`, and which ends at `end`. */
@@ -159,14 +171,14 @@ export class Icmp {
     view.setInt32(body + 4, detail)
     this.u8.copyWithin(body + icmp.HEADER_LENGTH, network, network + quoted)
     icmp.setChecksum(view, body, ~checksum(body, length, 0) & 0xffff)
-    if (this.permits(to, body + length - to, link, port, now))
+    if (this.permits(to, body + length - to, link, port, this.about, now))
       this.outbox.add(frame, body + length - to, link.port.index, port.index)
     else this.outbox.give(frame)
   }
 
-  /** True if rules let the frame at `at` out, which the gateway sends by `link` to `port`. */
-  permits(at: number, length: number, link: Link, port: Port, now: number): boolean {
-    return this.output === null || this.output.say(at, length, 0, link, port, now)
+  /** True if rules let the frame at `at` out, which the gateway sends by `link` to `port` because of the packet `about`. */
+  permits(at: number, length: number, link: Link, port: Port, about: Packet | null, now: number): boolean {
+    return this.output === null || this.output.say(at, length, 0, link, port, about, now)
   }
 
   /** Writes an IPv4 header for ICMP. */

@@ -1,18 +1,19 @@
 // Hot: what is for the gateway itself while rules are in force, and what it says: the hooks INPUT and OUTPUT.
 import * as r from '../chain/registers.ts'
 import { FILTER, INPUT, MANGLE, NAT, OUTPUT, POSTROUTING, RAW } from '../chain/rule.ts'
+import { checksum } from '../memory/checksum.ts'
 import { DROPS } from '../memory/counters.ts'
 import { type Burst, DROPPED } from '../pipeline/burst.ts'
 import { DHCP } from '../pipeline/program.ts'
 import * as reason from '../pipeline/reason.ts'
 import type { Port } from '../port/port.ts'
-import { MARK, NETWORKS, WORDS } from '../table/flow.ts'
+import { DNAT, MARK, NETWORKS, SNAT, STATUS, WORDS } from '../table/flow.ts'
 import * as ethernet from '../wire/ethernet.ts'
 import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import * as check from './check.ts'
 import type { Link } from './link.ts'
-import { INVALID, NEW, OWN, type Packet, RELATED, UNTRACKED } from './packet.ts'
+import { ESTABLISHED, INVALID, NEW, OWN, type Packet, RELATED, UNTRACKED } from './packet.ts'
 import type { Parts } from './parts.ts'
 
 export class Local {
@@ -44,8 +45,8 @@ export class Local {
     if (service !== 0) return this.hand(burst, i)
     const answered = this.parts.opening.input(burst, i)
     if (answered >= 0) return answered
-    chains.settle(packet.end - packet.network)
-    return this.say(packet.at, packet.length, packet.work, packet.ingress, packet.port, now)
+    chains.settle(chains.x[r.LENGTH])
+    return this.say(packet.at, packet.length, packet.work, packet.ingress, packet.port, null, now)
       ? answered
       : reason.RULE_DROPPED
   }
@@ -68,6 +69,7 @@ export class Local {
     if (flow < 0) return -1 - flow
     flows.words[flow * WORDS + MARK] = chains.mark
     flows.words[flow * WORDS + NETWORKS] = (packet.ingress.port.index << 16) | OWN
+    conntrack.account(flow << 1, packet.end - packet.network)
     return -1
   }
 
@@ -86,15 +88,26 @@ export class Local {
     for (let i = from; i < to; i++) {
       const at = burst.at[i]
       if (ethernet.type(this.view, at) !== ethernet.TYPE_IPV4) continue
-      if (this.say(at, burst.length(i), burst.work[i], link, port, now)) continue
+      if (this.say(at, burst.length(i), burst.work[i], link, port, null, now)) continue
       counters[port.row + DROPS + reason.RULE_DROPPED]++
       burst.verdict[i] = DROPPED
     }
   }
 
-  /** Asks about a packet that the gateway sends by `link` to the port `egress`; false if it must not leave. */
-  say(at: number, length: number, work: number, link: Link, egress: Port, now: number): boolean {
-    const { chains, conntrack } = this.parts
+  /**
+   * Asks about a packet that the gateway sends by `link` to the port `egress`; false if it must not leave. An error or a reset because of
+   * the packet `about` is RELATED to its flow, also if that is not made yet, and bears the address that the packet was for.
+   */
+  say(
+    at: number,
+    length: number,
+    work: number,
+    link: Link,
+    egress: Port,
+    about: Packet | null,
+    now: number,
+  ): boolean {
+    const { chains } = this.parts
     const { own, view } = this
     const network = at + ethernet.HEADER_LENGTH
     if (check.header(view, network, at + length - network) >= 0) return true
@@ -105,11 +118,61 @@ export class Local {
     own.entry = OWN
     chains.enter(own, now)
     chains.leave(link, egress)
-    const isOut = this.output(own, now)
-    const bytes = own.end - own.network
-    chains.settle(bytes)
-    if (own.flow >= 0 && own.state !== RELATED) conntrack.account(own.flow, bytes)
+    const isRelated = about !== null && this.belongs(about)
+    const isOut = isRelated ? this.relate(own, about) : this.output(own, now)
+    chains.settle(chains.x[r.LENGTH])
     return isOut
+  }
+
+  /** True if conntrack knows what the packet belongs to, or will. */
+  private belongs(about: Packet): boolean {
+    return about.state === ESTABLISHED || about.state === NEW
+  }
+
+  /** The chains for what is RELATED to the packet `about`: conntrack does not look at it, and it is translated as that packet's flow is. */
+  private relate(own: Packet, about: Packet): boolean {
+    const { chains } = this.parts
+    const { x } = chains
+    own.state = RELATED
+    own.flow = about.flow < 0 ? -1 : about.flow ^ 1
+    chains.tracked(own)
+    if (own.flow < 0) x[r.DIRECTION] = 1
+    const isReset = own.protocol === ipv4.PROTOCOL_TCP
+    if (isReset) this.turn(about)
+    if (chains.permits(RAW, OUTPUT) >= 0 || chains.permits(MANGLE, OUTPUT) >= 0) return false
+    if (chains.permits(FILTER, OUTPUT) >= 0 || chains.permits(MANGLE, POSTROUTING) >= 0) return false
+    // As in the kernel: a reset is the first packet of its flow that comes by here.
+    if (isReset && own.flow < 0 && chains.permits(NAT, POSTROUTING) >= 0) return false
+    if (!isReset && this.isTranslated(about)) this.bear(own, about.destination)
+    return true
+  }
+
+  /** Rules see a reset as it is before it is translated back. */
+  private turn(about: Packet): void {
+    const { chains, departure } = this.parts
+    const { x } = chains
+    const id = about.flow
+    x[r.SOURCE] = id < 0 ? about.replySource : departure.destination(id)
+    x[r.PORTS] = (x[r.PORTS] & 0xffff) | ((id < 0 ? about.replyPorts : departure.ports(id)) & ~0xffff)
+  }
+
+  /** True if the destination of the packet `about` is translated. */
+  private isTranslated(about: Packet): boolean {
+    const { words } = this.parts.flows
+    if (about.flow >= 0) {
+      const status = words[(about.flow >> 1) * WORDS + STATUS]
+      return (status & ((about.flow & 1) === 0 ? DNAT : SNAT)) !== 0
+    }
+    return about.replySource !== about.destination || (words[STATUS] & DNAT) !== 0
+  }
+
+  /** Makes `source` the source of an IPv4 packet. */
+  private bear(own: Packet, source: number): void {
+    const { view } = this
+    const { network } = own
+    ipv4.setSource(view, network, source)
+    ipv4.setChecksum(view, network, 0)
+    ipv4.setChecksum(view, network, ~checksum(network, own.transport - network, 0) & 0xffff)
   }
 
   private output(own: Packet, now: number): boolean {
@@ -120,6 +183,7 @@ export class Local {
     else {
       if (x[r.ZONE] !== 0) own.zone = x[r.ZONE]
       if (conntrack.look(own, now) >= 0) own.state = INVALID
+      else if (own.flow >= 0 && own.counts) conntrack.account(own.flow, own.end - own.network)
     }
     if (own.flow < 0) nat.plain(own)
     chains.tracked(own)

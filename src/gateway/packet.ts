@@ -57,6 +57,8 @@ export class Packet {
   state = NEW
   /** flow << 1 | direction, -1 if it has none; direction 0 is original, 1 reply. For an ICMP error the direction that it travels itself. */
   flow = -1
+  /** whether its flow counts it: not if conntrack passes it on without a look at what it says, nor an ICMP error */
+  counts = false
   /** The reply tuple that a new flow will have: untranslated at first, then changed by prerouting and postrouting. */
   replySource = 0
   replyDestination = 0
@@ -82,6 +84,7 @@ export class Packet {
     this.zone = this.ingress.zone
     this.entry = this.ingress.port.index
     this.flow = -1
+    this.counts = false
     this.state = NEW
     this.binding = -1
   }

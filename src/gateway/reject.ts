@@ -5,12 +5,19 @@ import type { Pool } from '../memory/pool.ts'
 import * as ethernet from '../wire/ethernet.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import * as tcp from '../wire/tcp.ts'
+import * as udp from '../wire/udp.ts'
 import type { Icmp } from './icmp.ts'
 import type { Outbox } from './outbox.ts'
 import type { Packet } from './packet.ts'
 
 const TTL = 64
 const DONT_FRAGMENT = 0x4000
+/** Flags of the vnet header in `Packet.work` that stand in for a checksum. */
+const VOUCHED = 0x0300
+const GRE = 47
+const GRE_CHECKSUM = 0x8000
+/** ESP, AH, SCTP, UDP-Lite, DCCP: they have other sums, or sums of a part. */
+const UNSUMMED = Int32Array.of(50, 51, 132, 136, 33)
 
 export class Reject {
   private readonly view: DataView
@@ -29,9 +36,32 @@ export class Reject {
 
   /** Answers the packet that was rejected last, as register REJECT says. */
   answer(packet: Packet, now: number): void {
+    if (!this.isSound(packet)) return
     const how = this.x[r.REJECT]
     if (how === r.RESET) this.reset(packet, now)
     else this.icmp.error(packet, how >> 8, how & 0xff, 0, now)
+  }
+
+  /**
+   * True if the checksum of what the packet carries is right, or nobody can tell: a wrong one may mean a wrong address, and whom it names is
+   * told nothing. What is no protocol known here is summed as ICMP is.
+   */
+  private isSound(packet: Packet): boolean {
+    const { view } = this
+    const { protocol, transport, end, source, destination } = packet
+    if ((packet.work & VOUCHED) !== 0) return true
+    let sum = 0
+    if (protocol === ipv4.PROTOCOL_TCP || protocol === ipv4.PROTOCOL_UDP) {
+      if (protocol === ipv4.PROTOCOL_UDP && end - transport >= udp.HEADER_LENGTH)
+        if (view.getUint16(transport + udp.CHECKSUM_AT) === 0) return true
+      sum = (source >>> 16) + (source & 0xffff) + (destination >>> 16) + (destination & 0xffff)
+      sum += protocol + end - transport
+      sum = (sum & 0xffff) + (sum >>> 16)
+      sum = (sum & 0xffff) + (sum >>> 16)
+    } else if (protocol === GRE) {
+      if (end - transport < 2 || (view.getUint16(transport) & GRE_CHECKSUM) === 0) return true
+    } else if (UNSUMMED.indexOf(protocol) >= 0) return true
+    return checksum(transport, end - transport, sum) === 0xffff
   }
 
   /** A reset that the other side will believe, unless the packet is one itself. */
@@ -68,7 +98,7 @@ export class Reject {
     sum = (sum & 0xffff) + (sum >>> 16)
     view.setUint16(body + tcp.CHECKSUM_AT, ~checksum(body, tcp.HEADER_LENGTH, sum) & 0xffff)
     const length = ethernet.HEADER_LENGTH + ipv4.HEADER_LENGTH + tcp.HEADER_LENGTH
-    if (this.icmp.permits(to, length, ingress, port, now))
+    if (this.icmp.permits(to, length, ingress, port, packet, now))
       this.outbox.add(frame, length, ingress.port.index, port.index)
     else this.outbox.give(frame)
   }

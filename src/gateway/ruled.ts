@@ -18,7 +18,7 @@ import * as reason from '../pipeline/reason.ts'
 import { DNAT, MARK, NEIGHBOURS, NETWORKS, WORDS } from '../table/flow.ts'
 import * as check from './check.ts'
 import type { Link } from './link.ts'
-import { INVALID, NEW, RELATED, UNTRACKED } from './packet.ts'
+import { INVALID, NEW, UNTRACKED } from './packet.ts'
 import type { Parts } from './parts.ts'
 import { unresolved } from './passage.ts'
 import { FOUND, LOCAL } from './route.ts'
@@ -47,17 +47,16 @@ export class Ruled {
 
   /** The whole, read packet at position `i`: -1 when its verdict stands, TAKEN, or a reason. */
   run(burst: Burst, i: number, now: number): number {
-    const { packet } = this.parts
-    const bytes = packet.end - packet.network
+    const { packet, chains } = this.parts
     this.closed = -1
     this.isEarly = false
-    if (this.parts.chains.engine.asksEgress && !this.isKnown(now))
+    if (chains.engine.asksEgress && !this.isKnown(now))
       return this.parts.departure.wait(burst, i, this.egress, now)
     let why = this.prerouting(now)
     if (why < 0) why = packet.flow < 0 ? this.open() : this.follow()
     if (why === HERE) why = this.here(burst, i, now)
     else if (why === ON) why = this.forward(burst, i, now)
-    if (!this.isEarly) this.count(bytes)
+    if (!this.isEarly) chains.settle(chains.x[r.LENGTH])
     return why
   }
 
@@ -91,19 +90,12 @@ export class Ruled {
     return local.input(burst, i, now)
   }
 
-  /** Counts the packet: what it met, and its flow, also if a rule behind conntrack drops it. */
-  count(bytes: number): void {
-    const { packet, chains, conntrack } = this.parts
-    chains.settle(chains.x[r.LENGTH])
-    if (packet.flow >= 0 && packet.state !== RELATED) conntrack.account(packet.flow, bytes)
-  }
-
   /** What a service is to hear that knows no connections (DHCP): -1, or the reason why it does not. */
   listen(now: number): number {
-    const { packet, local } = this.parts
+    const { chains, local } = this.parts
     let why = this.prerouting(now)
     if (why < 0) why = local.permits()
-    this.count(packet.end - packet.network)
+    chains.settle(chains.x[r.LENGTH])
     return why
   }
 
@@ -124,6 +116,7 @@ export class Ruled {
       // A forged packet is dropped whatever the rules say; others that fit nothing are INVALID.
       if (why === reason.MARTIAN) return why
       if (why >= 0) packet.state = INVALID
+      else if (packet.flow >= 0 && packet.counts) conntrack.account(packet.flow, packet.end - packet.network)
     }
     if (packet.flow < 0) this.parts.nat.plain(packet)
     chains.tracked(packet)
@@ -223,10 +216,10 @@ export class Ruled {
   /** A rule may have made the packet longer. */
   private stretch(burst: Burst, i: number): void {
     const { packet, chains } = this.parts
-    const added = chains.x[r.END] - packet.end
-    if (added === 0) return
-    packet.end += added
-    packet.length += added
+    if (chains.x[r.END] === packet.end) return
+    packet.end = chains.x[r.END]
+    // The frame may have been padded: then it has room.
+    packet.length = Math.max(packet.length, packet.end - packet.at)
     burst.i32[burst.block + LENGTHS + i] = packet.length
   }
 
@@ -259,6 +252,7 @@ export class Ruled {
     this.words[f + NETWORKS] = (packet.ingress.port.index << 16) | egress.port.index
     this.words[f + NEIGHBOURS] = unresolved(packet.ingress.port.index, egress.port.index)
     this.parts.opening.seal(f)
+    conntrack.account(flow << 1, packet.end - packet.network)
     return this.send(burst, i, flow << 1, now)
   }
 

@@ -91,6 +91,11 @@ export class Setup {
     return true
   }
 
+  /** Forgets a ruleset that cannot be prepared. */
+  abandon(): void {
+    this.parts?.chains.engine.abandon()
+  }
+
   /** Tells networks whose gateway is new, or has another address, who it is (RFC 5227 2.3). Ports must have their queues. */
   announce(): void {
     if (this.parts === null) return

@@ -38,6 +38,8 @@ export const ACCEPTED = 0
 export const REFUSED = 1
 /** A connection that has ended begins anew: the flow is to be removed and the segment looked at as a first one. */
 export const REOPENED = 2
+/** It goes on, but says nothing of the connection: neither its time to live nor its counters know of it. */
+export const IGNORED = 3
 
 /** kind of the segment before the first */
 const NO_KIND = 5
@@ -120,11 +122,11 @@ export class Tcp {
       if (state !== t.IGNORE && this.hasEnded(f, direction)) return REOPENED
       if (!this.agrees(f, direction)) {
         this.ignore(f, direction, old)
-        return ACCEPTED
+        return IGNORED
       }
       old = t.SYN_SENT
       state = t.SYN_RECV
-    } else if (state === t.TIME_WAIT && this.isChallenge(f, direction, old)) return ACCEPTED
+    } else if (state === t.TIME_WAIT && this.isChallenge(f, direction, old)) return IGNORED
     else if (state === t.SYN_SENT2) words[f + STATE] |= SIMULTANEOUS << 16
     else if (state === t.SYN_RECV && direction === 1 && kind === t.ACK_SET) {
       if ((words[f + STATE] & (SIMULTANEOUS << 16)) !== 0) state = t.ESTABLISHED
@@ -135,14 +137,13 @@ export class Tcp {
     if (reset !== BELIEVED) {
       const place = window.admit(f, direction)
       if (place === OUTSIDE) this.shorten(f, direction, now)
-      if (place !== INSIDE) return place === OUTSIDE ? REFUSED : ACCEPTED
+      if (place !== INSIDE) return place === OUTSIDE ? REFUSED : IGNORED
     }
-    this.settle(f, direction, old, state, now)
-    return ACCEPTED
+    return this.settle(f, direction, old, state, now)
   }
 
   /** The flow goes over into `state`, and its deadline is set. */
-  private settle(f: number, direction: number, old: number, state: number, now: number): void {
+  private settle(f: number, direction: number, old: number, state: number, now: number): number {
     const { words, timeouts, window } = this
     const { kind } = this.segment
     this.note(f, direction)
@@ -154,13 +155,14 @@ export class Tcp {
     if ((status & SEEN_REPLY) === 0) {
       // A connection that was only ever refused ends with the refusal, and repeated SYNs alone keep none.
       if (kind === t.RST_SET) lifetime = 0
-      else if (kind === t.SYN_ONLY && old === t.SYN_SENT) return
+      else if (kind === t.SYN_ONLY && old === t.SYN_SENT) return IGNORED
       else if (state === t.ESTABLISHED) lifetime = Math.min(lifetime, timeouts[TCP_UNACKNOWLEDGED])
     } else if (state === t.ESTABLISHED && (old === t.SYN_RECV || old === t.ESTABLISHED)) status |= ASSURED
     if (state >= t.FIN_WAIT && state <= t.CLOSE) status |= CLOSING
     if (state === t.ESTABLISHED && (status & ASSURED) !== 0) status |= FAST
     words[f + STATUS] = status
     words[f + DEADLINE] = (now + lifetime) | 0
+    return ACCEPTED
   }
 
   /** Notes kind and direction of the segment. */

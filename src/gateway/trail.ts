@@ -87,9 +87,10 @@ export class Trails {
     const { way } = this.passage
     const ingress = links.at[way.ingress]
     if (ingress === null) return ODD
-    this.begin(burst, i, id, ingress, now)
+    this.begin(burst, i, ingress, now)
     // What the raw table drops conntrack must not see.
     if (this.chains.engine.run(RAW, PREROUTING) !== r.ACCEPT) return this.odd()
+    this.tracked(id)
     const before = this.chains.engine.run(MANGLE, PREROUTING)
     if (before !== r.ACCEPT) return before === r.DROP ? GONE : this.odd()
     const f = (id >> 1) * WORDS
@@ -132,8 +133,8 @@ export class Trails {
     tally.trailBytes[trail] += bytes
   }
 
-  private begin(burst: Burst, i: number, id: number, ingress: Link, now: number): void {
-    const { x, view, flows } = this
+  private begin(burst: Burst, i: number, ingress: Link, now: number): void {
+    const { x, view } = this
     const at = burst.at[i]
     const network = at + ethernet.HEADER_LENGTH
     const port = burst.ingress[i]
@@ -154,10 +155,15 @@ export class Trails {
     x[r.END] = network + length
     x[r.NOW] = now
     x[r.TYPE] = 0
+    x[r.FAST] = 1
+  }
+
+  /** From conntrack on it is known what the packet belongs to. */
+  private tracked(id: number): void {
+    const { x, flows } = this
     const isAnswered = (flows.words[(id >> 1) * WORDS + STATUS] & SEEN_REPLY) !== 0
     x[r.STATE] = isAnswered ? r.STATE_ESTABLISHED : r.STATE_NEW
     x[r.FLOW] = id >> 1
     x[r.DIRECTION] = id & 1
-    x[r.FAST] = 1
   }
 }

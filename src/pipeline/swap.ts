@@ -99,6 +99,11 @@ export class Swap {
     return this.setup.step(budgetMs)
   }
 
+  /** Forgets a ruleset that cannot be prepared. */
+  abandon(): void {
+    this.setup.abandon()
+  }
+
   /** Forgets flows of the gateway; returns how many. */
   forget(selection: Selection): number {
     return this.setup.forget(selection)

@@ -77,8 +77,15 @@ class Worker implements Desk {
 
   /** Goes on with a ruleset that was ordered; when it is in force, who ordered it, or one before it, is told. */
   prepare(): void {
-    if (!this.swap.prepare(PREPARE_MS)) return
-    for (const number of this.begun.splice(0)) this.answer({ type: 'done', number, result: 0 })
+    let result = 0
+    try {
+      if (!this.swap.prepare(PREPARE_MS)) return
+    } catch {
+      // A ruleset that cannot be prepared is no reason to end: the one before stays, and who ordered it is told.
+      this.swap.abandon()
+      result = -1
+    }
+    for (const number of this.begun.splice(0)) this.answer({ type: 'done', number, result })
   }
 
   /** Carries out an order that changes entries of tables; returns how many. */

@@ -3,19 +3,10 @@
  * The kernel counts a packet before it asks the rules, here it is counted when it leaves: so the packet at hand is added to what the flow
  * has. An ICMP error belongs to the flow that it tells of and is not counted there.
  */
-import { BYTES, type FlowTable, PACKETS, STATUS, WORDS } from '../../table/flow.ts'
+import { BYTES, type FlowTable, PACKETS, WORDS } from '../../table/flow.ts'
 import type { MatcherSpec } from '../extension.ts'
 import type { Footing, Matcher } from '../matcher.ts'
-import {
-  DIRECTION,
-  FLOW,
-  LENGTH,
-  PROTOCOL,
-  STATE,
-  STATE_INVALID,
-  STATE_UNTRACKED,
-  TABLE,
-} from '../registers.ts'
+import { DIRECTION, FAST, FLOW, LENGTH, STATE, STATE_INVALID, STATE_UNTRACKED, TABLE } from '../registers.ts'
 import { RAW } from '../rule.ts'
 
 export const ORIGINAL = 0
@@ -74,7 +65,8 @@ export class Connbytes implements Matcher {
   private of(x: Int32Array, direction: number, bytes: boolean): number {
     const { words, f64 } = this.flows
     const flow = x[FLOW]
-    const own = flow === 0 || (words[flow * WORDS + STATUS] & 0xff) === x[PROTOCOL]
+    // Conntrack has counted the packet, but for a first one, whose flow is not made yet, and in the straight loop, which counts at the end.
+    const own = flow === 0 || x[FAST] !== 0
     const more = own && x[DIRECTION] === direction ? (bytes ? x[LENGTH] : 1) : 0
     if (flow === 0) return more
     const counted = bytes ? f64[flow * (WORDS / 2) + BYTES + direction] : packetsOf(words, flow, direction)
