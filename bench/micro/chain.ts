@@ -1,8 +1,12 @@
 /** What a filter costs: packets that no rule stops, against ever more rules of several kinds. */
 
+import type { SetPlace } from '../../src/chain/extension.ts'
 import * as x from '../../src/chain/registers.ts'
 import { restore } from '../../src/chain/restore.ts'
 import { FILTER, FORWARD } from '../../src/chain/rule.ts'
+import * as entry from '../../src/table/entry.ts'
+import { SetTable } from '../../src/table/set.ts'
+import * as shape from '../../src/table/shape.ts'
 import { Chains } from '../../test/lab/chains.ts'
 import type { Case } from './case.ts'
 
@@ -39,8 +43,31 @@ function prefixes(masks: number): Writer {
 }
 
 const ranges: Writer = (_n, dice) => {
-  const port = 1 + dice.below(60_000)
-  return `-A FORWARD -p tcp -m tcp --dport ${port}:${port + 7} --sport ${port}:${port + 7} -j ACCEPT`
+  const [port, length] = [1 + dice.below(60_000), dice.below(100)]
+  return `-A FORWARD -p tcp -m tcp --dport ${port}:${port + length} -m length --length 1500 -j ACCEPT`
+}
+
+/** What no key can be made of. */
+const loose: Writer = (_n, dice) =>
+  `-A FORWARD -p tcp -m tcp ! --dport ${1 + dice.below(60_000)} -m length --length ${1000 + dice.below(500)} -j ACCEPT`
+
+const SETS = 8
+const MEMBERS = 1000
+
+/** A port, and a set that the source has to be in. */
+const sets: Writer = (n, dice) =>
+  `-A FORWARD -p tcp -m tcp --dport ${1 + dice.below(65_535)} -m set --match-set s${n % SETS} src -j ACCEPT`
+
+/** Sets of addresses in an arena, none of which a packet comes from. */
+function filled({ arena }: Chains, name: string): SetPlace {
+  const made = { type: shape.HASH_IP, capacity: 65_536, timeoutMs: -1, netmask: 32, first: 0, last: 0 }
+  const at = arena.allocate(`slot/${name}`, shape.SLOT).at
+  const body = arena.find(`set/${name}`)?.at ?? arena.allocate(`set/${name}`, shape.lengthOf(made)).at
+  shape.lay(arena, body, made)
+  arena.i32[at >> 2] = body >> 2
+  const set = new SetTable(arena, at)
+  for (let n = 0; n < MEMBERS; n++) set.add(0x0c000000 + n * 17, entry.keyOf(32, 0, 0), 0, -1, false, 0)
+  return { name, type: 'hash:ip', at }
 }
 
 function text(count: number, write: Writer, last = ''): string {
@@ -52,7 +79,8 @@ function text(count: number, write: Writer, last = ''): string {
 /** Packets with random ports among the prefixes that rules are about; `run` fills the registers that differ, runs the chain, counts. */
 function filtering(name: string, rules: string): Case {
   const chains = new Chains()
-  chains.load(restore(rules))
+  const places = new Map([...Array(SETS).keys()].map((n) => [`s${n}`, filled(chains, `s${n}`)]))
+  chains.load(restore(rules), { kindOf: () => 'network', set: (set) => places.get(set) ?? null })
   const { engine, registers } = chains
   const dice = new Dice()
   const packets = new Int32Array(PACKETS * 3)
@@ -77,19 +105,60 @@ function filtering(name: string, rules: string): Case {
   return { name, frames: PACKETS, run }
 }
 
+/** The rules that most people have; packets of connections under way, each asked of the rules, or counted by the trail of the first. */
+function usual(): Case[] {
+  const chains = new Chains()
+  const rules = [
+    '-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
+    '-m conntrack --ctstate INVALID -j DROP',
+    '-p icmp -j ACCEPT',
+    '-p tcp -m tcp --dport 22 -j ACCEPT',
+    '-p tcp -m tcp --dport 443 -j ACCEPT',
+    '-j DROP',
+  ]
+  chains.load(restore(`*filter\n${rules.map((rule) => `-A FORWARD ${rule}\n`).join('')}COMMIT\n`))
+  const { engine, registers, tally } = chains
+  registers[x.PROTOCOL] = 6
+  registers[x.STATE] = x.STATE_ESTABLISHED
+  engine.run(FILTER, FORWARD)
+  const trail = engine.trail()
+  const asked = () => {
+    for (let n = 0; n < PACKETS; n++) {
+      registers[x.PORTS] = n
+      registers[x.MET] = 0
+      engine.run(FILTER, FORWARD)
+      engine.settle(60)
+    }
+  }
+  const followed = () => {
+    for (let n = 0; n < PACKETS; n++) {
+      tally.trailPackets[trail]++
+      tally.trailBytes[trail] += 60
+    }
+  }
+  return [
+    { name: 'filter, established, accept first: asked', frames: PACKETS, run: asked },
+    { name: 'filter, established, accept first: by its trail', frames: PACKETS, run: followed },
+  ]
+}
+
 export function chains(): Case[] {
-  const found: Case[] = []
+  const found = usual()
   for (const masks of [1, 4]) {
     for (const count of SIZES) {
       const name = `filter, ${count} rules of prefix, protocol, port, ${masks} ${masks === 1 ? 'mask' : 'masks'}`
       found.push(filtering(name, text(count, prefixes(masks))))
     }
   }
+  for (const count of SIZES) {
+    found.push(filtering(`filter, ${count} rules of port and set`, text(count, sets)))
+  }
   for (const masks of [2, 8, 12, 16, 20, 25]) {
     found.push(filtering(`filter, 10000 rules, ${masks} masks`, text(10_000, prefixes(masks))))
   }
   for (const count of SIZES) {
-    found.push(filtering(`filter, ${count} rules that do not group`, text(count, ranges)))
+    found.push(filtering(`filter, ${count} rules of port ranges`, text(count, ranges)))
+    found.push(filtering(`filter, ${count} rules that do not group`, text(count, loose)))
   }
   return found
 }
