@@ -19,10 +19,8 @@ export interface LookupPlan {
   masks: Int32Array
   /** of each key: its mask's number, its first entry, its values */
   keys: Int32Array
-  /** by entry: its rule, which may have several, one behind the other; behind the last entry the number of rules */
-  rules: Int32Array
-  /** by entry: the next one of equal key, or the number of entries */
-  following: Int32Array
+  /** of each entry: its rule, which may have several, and the next entry of equal key; the last one, of no rule, has the number of rules */
+  entries: Int32Array
   /** 1 + a key's number, 0 where there is none; a power of two, at most half full */
   index: Int32Array
   /** which hashes there may be: a power of two */

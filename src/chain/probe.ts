@@ -15,8 +15,7 @@ export class Probe {
   private readonly words: Int32Array
   private readonly masks: Int32Array
   private readonly keys: Int32Array
-  private readonly rules: Int32Array
-  private readonly following: Int32Array
+  private readonly entries: Int32Array
   private readonly index: Int32Array
   private readonly shift: number
   private readonly end: number
@@ -31,11 +30,10 @@ export class Probe {
     this.words = plan.words
     this.masks = plan.masks
     this.keys = plan.keys
-    this.rules = plan.rules
-    this.following = plan.following
+    this.entries = plan.entries
     this.index = plan.index
     this.shift = 1 + Math.clz32(plan.index.length)
-    this.end = plan.rules[plan.following.length]
+    this.end = plan.entries[plan.entries.length - 2]
     this.cursors = new Int32Array(plan.masks.length / plan.words.length)
   }
 
@@ -54,7 +52,7 @@ export class Probe {
       while (w < width && (x[words[w]] & masks[mask * width + w]) === keys[at + 2 + w]) w++
       if (w < width) continue
       this.cursors[this.live++] = keys[at + 1]
-      best = Math.min(best, this.rules[keys[at + 1]])
+      best = Math.min(best, this.entries[2 * keys[at + 1]])
       break
     }
     this.taken = best
@@ -71,13 +69,13 @@ export class Probe {
 
   /** The rule behind the one that was taken last, the run's length if there is none. */
   next(): number {
-    const { cursors, rules, following, live, taken } = this
+    const { cursors, entries, live, taken } = this
     let best = this.end
     for (let c = 0; c < live; c++) {
       let entry = cursors[c]
-      while (rules[entry] <= taken) entry = following[entry]
+      while (entries[2 * entry] <= taken) entry = entries[2 * entry + 1]
       cursors[c] = entry
-      best = Math.min(best, rules[entry])
+      best = Math.min(best, entries[2 * entry])
     }
     this.taken = best
     return best

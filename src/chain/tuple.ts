@@ -65,21 +65,22 @@ export function lookupPlan(keys: readonly Key[]): LookupPlan {
     words: Int32Array.from(words),
     masks: Int32Array.from([...masks.values()].flatMap((mask) => words.map((word) => mask[word]))),
     keys: Int32Array.from(table),
-    rules: Int32Array.from([...keys.flatMap(({ ways }, rule) => ways.map(() => rule)), keys.length]),
-    following: follow(keys),
+    entries: entriesOf(keys),
     index,
     bits,
   }
 }
 
-function follow(keys: readonly Key[]): Int32Array {
-  const entries = keys.flatMap(({ ways }) => ways)
-  const following = new Int32Array(entries.length)
+function entriesOf(keys: readonly Key[]): Int32Array {
+  const all = keys.flatMap(({ ways }, rule) => ways.map(({ text }) => ({ rule, text })))
+  const entries = new Int32Array(2 * all.length + 2)
+  entries[2 * all.length] = keys.length
   const later = new Map<string, number>()
-  for (let entry = entries.length - 1; entry >= 0; entry--) {
-    const { text } = entries[entry]
-    following[entry] = later.get(text) ?? entries.length
+  for (let entry = all.length - 1; entry >= 0; entry--) {
+    const { rule, text } = all[entry]
+    entries[2 * entry] = rule
+    entries[2 * entry + 1] = later.get(text) ?? all.length
     later.set(text, entry)
   }
-  return following
+  return entries
 }
