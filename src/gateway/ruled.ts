@@ -16,6 +16,10 @@ import type { Burst } from '../pipeline/burst.ts'
 import { DHCP } from '../pipeline/program.ts'
 import * as reason from '../pipeline/reason.ts'
 import { DNAT, MARK, NEIGHBOURS, NETWORKS, WORDS } from '../table/flow.ts'
+import * as icmp from '../wire/icmp.ts'
+import * as ipv4 from '../wire/ipv4.ts'
+import * as tcp from '../wire/tcp.ts'
+import * as udp from '../wire/udp.ts'
 import * as check from './check.ts'
 import type { Link } from './link.ts'
 import { INVALID, NEW, UNTRACKED } from './packet.ts'
@@ -23,6 +27,11 @@ import type { Parts } from './parts.ts'
 import { unresolved } from './passage.ts'
 import { FOUND, LOCAL } from './route.ts'
 
+const SCTP = 132
+const UDP_LITE = 136
+const DCCP = 33
+/** of SCTP and DCCP (RFC 9260 3.1, RFC 4340 5.1) */
+const LEAST = 12
 /** Where a packet goes, beside the reason to drop it: to the gateway itself, or on. */
 const HERE = -2
 const ON = -1
@@ -103,6 +112,9 @@ export class Ruled {
   prerouting(now: number, isBridged = false, isFragment = false): number {
     const { packet, chains, conntrack } = this.parts
     const { x } = chains
+    // What has no whole header has no ports that a rule could ask for: the kernel drops it as soon as one does.
+    if (!isFragment && packet.end - packet.transport < leastOf(packet.protocol))
+      return reason.CONNTRACK_INVALID
     chains.enter(packet, now)
     x[r.BRIDGED] = isBridged ? 1 : packet.ingress.filterBridged ? 2 : 0
     const raw = chains.permits(RAW, PREROUTING)
@@ -271,4 +283,12 @@ export class Ruled {
     departure.translate(id)
     return departure.leave(burst, i, this.egress, id, now)
   }
+}
+
+/** Bytes of the header of a protocol that rules know, 0 for others. */
+function leastOf(protocol: number): number {
+  if (protocol === ipv4.PROTOCOL_TCP) return tcp.HEADER_LENGTH
+  if (protocol === ipv4.PROTOCOL_UDP || protocol === UDP_LITE) return udp.HEADER_LENGTH
+  if (protocol === ipv4.PROTOCOL_ICMP) return icmp.HEADER_LENGTH
+  return protocol === SCTP || protocol === DCCP ? LEAST : 0
 }

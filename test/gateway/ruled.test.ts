@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { MARK, WORDS } from '../../src/table/flow.ts'
-import { ip } from '../lab/frame.ts'
+import { ip, ipv4 } from '../lab/frame.ts'
 import { House, INSIDE, int32, OUTSIDE, type Settings } from '../lab/house.ts'
 import { datagram, message, tcp } from '../lab/tracker.ts'
 
@@ -102,6 +102,14 @@ describe('rules on the way through', () => {
       [PEER, GUEST],
       [55, 4000],
     ])
+  })
+
+  it('never see a packet without a whole header', () => {
+    const made = house(filter('-A FORWARD -j ACCEPT'))
+    const whole = tcp({ from: GUEST, to: PEER, ports: [4000, 80], flags: SYN })
+    const cut = ipv4({ source: GUEST, destination: PEER, protocol: 6 }, whole.subarray(20, 36))
+    made.guest(0, cut)
+    expect([made.atOutside(), made.drops()]).toEqual([[], { conntrack_invalid: 1 }])
   })
 
   it('give a flow a mark that its later packets find', () => {
