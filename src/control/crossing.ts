@@ -5,6 +5,7 @@ import type { Scene } from '../chain/walk.ts'
 import type { Link } from '../gateway/link.ts'
 import { hop } from '../gateway/route.ts'
 import * as reason from '../pipeline/reason.ts'
+import * as flow from '../table/flow.ts'
 import { contains, ipv4Text } from './address.ts'
 import type { Parcel } from './parcel.ts'
 import type { Entry, Terrain } from './terrain.ts'
@@ -67,10 +68,16 @@ export class Crossing extends Traveller {
 
   /** True if the frame goes from port to port of one network, and not to the gateway. */
   protected isBridged(): boolean {
-    const { entry, parcel, terrain } = this
+    const { known, entry, parcel, terrain } = this
     const subnet = terrain.network(entry.network)?.subnet ?? null
     if (subnet === null || entry.link?.address === parcel.destination) return false
-    return contains(subnet, parcel.destination) && contains(subnet, parcel.source)
+    if (!contains(subnet, parcel.destination) || !contains(subnet, parcel.source)) return false
+    if (known === null) return true
+    // A connection through the gateway may bear an address of the network that nobody there has.
+    const { words } = known
+    const isPlain = words[flow.REPLY + flow.SOURCE] === words[flow.DESTINATION]
+    const isHere = words[flow.NETWORKS] >>> 16 === (words[flow.NETWORKS] & 0xffff)
+    return isPlain && isHere && words[flow.REPLY + flow.DESTINATION] === words[flow.SOURCE]
   }
 
   protected bridge(): Verdict {

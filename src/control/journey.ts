@@ -133,13 +133,14 @@ export class Journey extends Crossing {
       'route',
       `to ${ipv4Text(this.nextHop)} in ${name}${destination === written ? '' : ', the new destination'}`,
     )
-    if (this.parcel.ttl <= 1) return this.drop(reason.TTL_EXCEEDED, 'no hop is left')
+    const { view } = this.scene
+    const ttl = view.getUint8(x[r.NETWORK] + 8)
+    if (ttl <= 1) return this.drop(reason.TTL_EXCEEDED, 'no hop is left')
     const isolated =
       link.isolated || entry.member?.spec.isolated === true || station.member?.spec.isolated === true
     if (egress === link && isolated)
       return this.drop(reason.ISOLATED, `ports of ${name} reach the gateway only`)
-    const { view } = this.scene
-    view.setUint8(x[r.NETWORK] + 8, this.parcel.ttl - 1)
+    view.setUint8(x[r.NETWORK] + 8, ttl - 1)
     x[r.MTU] = Math.min(link.mtu, egress.mtu)
     for (const table of ['mangle', 'filter'] as const) {
       const verdict = this.permits(table, 'FORWARD')
