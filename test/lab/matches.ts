@@ -21,6 +21,8 @@ const addresses = [
   ...['203.0.113.5', '203.0.113.0/24', '203.0.113.6/31', '192.0.2.0/24', '192.0.2.12', '198.51.100.2'],
   ...['198.51.100.1', '10.0.0.1', '0.0.0.0/0', '128.0.0.0/1', '10.0.0.13/0.0.0.1'],
 ]
+/** iptables prints no mask with gaps for the addresses of a tuple. */
+const plain = addresses.filter((text) => !/255\.0\.0\.255|0\.0\.0\.1$/.test(text))
 const states = ['NEW', 'ESTABLISHED', 'RELATED', 'INVALID', 'UNTRACKED']
 const flags = ['SYN', 'ACK', 'FIN', 'RST', 'URG', 'PSH']
 
@@ -92,10 +94,10 @@ function ports(random: Random): string {
 function tuple(random: Random, place: Place): string {
   const side = random.of(['orig', 'repl'])
   const end = random.of(['src', 'dst'])
-  if (random.once(2)) return `${no(random)}--ct${side}${end} ${random.of(addresses)}`
+  if (random.once(2)) return `${no(random)}--ct${side}${end} ${random.of(plain)}`
   // Only TCP and UDP have ports in a tuple that rules may ask for.
   if (place.protocol === 'icmp' || place.protocol === '')
-    return `${no(random)}--ct${side}${end} ${random.of(addresses)}`
+    return `${no(random)}--ct${side}${end} ${random.of(plain)}`
   return `${no(random)}--ct${side}${end}port ${port(random).replace(/^:/, '1:').replace(/:$/, ':65535')}`
 }
 

@@ -1,12 +1,6 @@
 /** A trial whose sides differ, made smaller as long as they differ in the same way. */
-import type { Parcel } from './kernel.ts'
-import { tidied, type Written } from './ruleset.ts'
-import type { Difference } from './trial.ts'
-
-export interface Trial {
-  written: Written
-  parcels: Parcel[]
-}
+import { tidied } from './ruleset.ts'
+import type { Difference, Trial } from './trial.ts'
 
 /** Tries that are made at most. */
 const TRIES = 200

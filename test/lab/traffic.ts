@@ -171,7 +171,7 @@ export class Traffic {
     if (packet[9] === ICMP && ![0, 8].includes(packet[(packet[0] & 15) * 4])) return this.fresh()
     const isFar = station === ROUTER && random.once(3)
     const source = isFar ? '192.0.2.99' : dotted(packet, 16)
-    const quoted = packet.subarray(0, random.once(2) ? 28 : 576)
+    const quoted = packet.subarray(0, random.once(2) ? (packet[0] & 15) * 4 + 8 : 576)
     const ends = { source, destination: dotted(packet, 12), from: 0, to: 0 }
     const detail = code === 4 && type === 3 ? [0, 0, ...u16(1300)] : [0, 0, 0, 0]
     return { station, packet: this.write.icmp(ends, type, code, join(detail, quoted)) }
@@ -200,6 +200,8 @@ export class Traffic {
   private odd(): Parcel {
     const { random } = this
     const { station, ends } = this.ends()
+    // What the gateway itself makes of such packets is another matter.
+    if (ends.destination === '10.0.0.1' || ends.destination === '198.51.100.2') return this.fresh()
     const numbers = { sequence: random.word(), acknowledged: random.word() }
     const dice = random.below(8)
     if (dice < 2) {
@@ -218,15 +220,13 @@ export class Traffic {
     }
     if (dice < 5) {
       // A data offset that is too small, and a UDP length beyond the packet.
+      const head = join(u16(ends.from), u16(ends.to))
       if (random.once(2))
         return {
           station,
-          packet: this.write.packet(ends, TCP, join(u16(ends.from), u16(ends.to), random.bytes(6))),
+          packet: this.write.packet(ends, TCP, join(head, new Uint8Array(8), [0x40, ACK], new Uint8Array(6))),
         }
-      return {
-        station,
-        packet: this.write.packet(ends, UDP, join(u16(ends.from), u16(ends.to), u16(900), [0, 0])),
-      }
+      return { station, packet: this.write.packet(ends, UDP, join(head, u16(900), [0, 0])) }
     }
     if (dice < 6) return { station, packet: this.write.packet(ends, random.of([50, 99]), random.bytes(12)) }
     const [type, code] = random.of([

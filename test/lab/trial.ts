@@ -26,6 +26,11 @@ export interface Run {
   flows: string[]
 }
 
+export interface Trial {
+  written: Written
+  parcels: Parcel[]
+}
+
 export interface Difference {
   what: 'answer' | 'counters' | 'text' | 'sets' | 'flows' | 'refused'
   /** position of the packet, -1 if it shows at the end */
@@ -190,8 +195,25 @@ export function told({ station, packet }: Parcel): string {
   return `${station === 4 ? 'router' : `guest ${station}`}: ${name} ${ends}${flags}${piece} ttl ${packet[8]} tos ${packet[1]} length ${packet.length}`
 }
 
+/** What differs, to be read: the rules, the packets, and what only one side has. */
+export function report({ written, parcels }: Trial, { what, at, kernel, ours }: Difference): string {
+  const policies = written.chains.filter(({ policy }) => policy === 'DROP')
+  const shown = (line: string) => (what === 'answer' ? `${told(read(line))}\n      ${line}` : line)
+  const list = (title: string, lines: string[]) => [`${title}:`, ...lines.map((line) => `  ${line}`)]
+  const rules = written.lines.map(({ table, chain, text }) => `${table}: -A ${chain} ${text}`)
+  return [
+    ...list('rules', [...policies.map(({ table, name }) => `${table}: :${name} DROP`), ...rules]),
+    ...list(
+      'packets',
+      parcels.map((parcel, n) => `${n === at ? '>' : ' '} ${told(parcel)}`),
+    ),
+    ...list(`${what}, the kernel`, kernel.map(shown)),
+    ...list(`${what}, ours`, ours.map(shown)),
+  ].join('\n')
+}
+
 /** The line that `answer` makes, read again. */
-export function read(line: string): Parcel {
+function read(line: string): Parcel {
   const [station, hex] = line.split(' ')
   return { station: Number(station), packet: Uint8Array.from(Buffer.from(hex, 'hex')) }
 }
