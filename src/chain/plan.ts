@@ -15,6 +15,8 @@ export interface Names {
 
 /** One run of rules that becomes lookups: see probe.ts. Masks and keys have a value for each of `words`, numbers of registers. */
 export interface LookupPlan {
+  /** registers and values that all keys have in common: code asks for them beforehand */
+  common: Int32Array
   words: Int32Array
   masks: Int32Array
   /** of each key: its mask's number, its first entry, its values */

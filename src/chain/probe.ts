@@ -12,6 +12,7 @@ const SPREAD = 0x9e3779b1 | 0
 export class Probe {
   readonly bits: Int32Array
   private readonly x: Int32Array
+  private readonly common: Int32Array
   private readonly words: Int32Array
   private readonly masks: Int32Array
   private readonly keys: Int32Array
@@ -27,6 +28,7 @@ export class Probe {
   constructor(plan: LookupPlan, x: Int32Array) {
     this.bits = plan.bits
     this.x = x
+    this.common = plan.common
     this.words = plan.words
     this.masks = plan.masks
     this.keys = plan.keys
@@ -61,7 +63,8 @@ export class Probe {
 
   /** Gives the registers the values of some key: what is run with them finds a rule. */
   aim(which: number): void {
-    const { keys, words, x } = this
+    const { keys, words, common, x } = this
+    for (let c = 0; c < common.length; c += 2) x[common[c]] = common[c + 1]
     const stride = words.length + 2
     const at = (which % (keys.length / stride)) * stride + 2
     for (let w = 0; w < words.length; w++) x[words[w]] = keys[at + w]

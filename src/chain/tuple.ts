@@ -9,10 +9,26 @@ function masksOf(keys: readonly Key[]): Map<string, Int32Array> {
   return new Map(keys.flatMap(({ ways }) => ways.map(({ shape, masks }) => [shape, masks] as const)))
 }
 
-/** Leaves in `k` the first rule that has the packet's key, the number of rules if none has. */
+/** Words that keys have, apart from those that all have alike: these are asked once for all. */
+function wordsOf(keys: readonly Key[]): { used: number[]; common: number[] } {
+  const ways = keys.flatMap((key) => key.ways)
+  const [first] = ways
+  const all = [...Array(WORDS).keys()].filter((word) => ways.some(({ masks }) => masks[word] !== 0))
+  const isCommon = (word: number) =>
+    ways.every(
+      ({ masks, values }) => masks[word] === first.masks[word] && values[word] === first.values[word],
+    )
+  const used = all.filter((word) => !isCommon(word))
+  return used.length === 0 ? { used: all, common: [] } : { used, common: all.filter(isCommon) }
+}
+
+/** Leaves in `k` the first rule that has the packet's key, the number of rules if none has; ends the run at once for who can have none. */
 export function probes(keys: readonly Key[]): string {
   const masks = [...masksOf(keys).values()]
-  const used = [...Array(WORDS).keys()].filter((word) => masks.some((mask) => mask[word] !== 0))
+  const { used, common } = wordsOf(keys)
+  const [{ values }] = keys[0].ways
+  const others = common.map((word) => `(x[${word}]&${masks[0][word]})!==${values[word]}`)
+  const guard = others.length > 0 ? `if(${others.join('||')})return 0;` : ''
   const words = bitWords(distinctOf(keys).length)
   const top = Math.clz32(words) + 1
   const loads = used.map((word) => `a${word}=x[${word}]`).join()
@@ -26,7 +42,7 @@ export function probes(keys: readonly Key[]): string {
     const hash = products.reduce((sum, each) => `(${sum}+${each}|0)`, String(seed(m)))
     return `h=${hash};if(B[h>>>${top}]>>>(h>>>${top - 5})&1)k=g.find(${m},h,k);`
   }
-  return `const ${loads};let k=${keys.length},h=0;${masks.map(probe).join('')}`
+  return `${guard}const ${loads};let k=${keys.length},h=0;${masks.map(probe).join('')}`
 }
 
 /** Ways that differ, each with its first entry: entries are all ways of all rules, in the rules' order. */
@@ -43,9 +59,8 @@ function distinctOf(keys: readonly Key[]): { way: Way; entry: number }[] {
 export function lookupPlan(keys: readonly Key[]): LookupPlan {
   const masks = masksOf(keys)
   const numbers = new Map([...masks.keys()].map((shape, m) => [shape, m]))
-  const words = [...Array(WORDS).keys()].filter((word) =>
-    [...masks.values()].some((mask) => mask[word] !== 0),
-  )
+  const { used: words, common } = wordsOf(keys)
+  const [{ values }] = keys[0].ways
   const distinct = distinctOf(keys)
   const bits = new Int32Array(bitWords(distinct.length))
   const index = new Int32Array(Math.max(16, 2 << (32 - Math.clz32(distinct.length - 1))))
@@ -62,6 +77,7 @@ export function lookupPlan(keys: readonly Key[]): LookupPlan {
     index[place] = number + 1
   })
   return {
+    common: Int32Array.from(common.flatMap((word) => [word, values[word]])),
     words: Int32Array.from(words),
     masks: Int32Array.from([...masks.values()].flatMap((mask) => words.map((word) => mask[word]))),
     keys: Int32Array.from(table),
