@@ -1,46 +1,24 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { MARK, WORDS } from '../../src/table/flow.ts'
 import { ip, ipv4 } from '../lab/frame.ts'
-import { House, INSIDE, int32, OUTSIDE, type Settings } from '../lab/house.ts'
-import { datagram, message, tcp } from '../lab/tracker.ts'
-
-const GUEST = '10.0.0.11'
-const PEER = '203.0.113.5'
-const SYN = 2
-const ACK = 16
-const houses: House[] = []
-
-function house(rules: string, settings: Settings = {}): House {
-  const made = new House(settings)
-  houses.push(made)
-  made.rules(rules)
-  return made
-}
-
-afterEach(() => {
-  for (const each of houses.splice(0)) each.close()
-})
-
-const filter = (...lines: string[]) => ['*filter', ...lines, 'COMMIT', ''].join('\n')
-const nat = (...lines: string[]) => ['*nat', ...lines, 'COMMIT', ''].join('\n')
-const mangle = (...lines: string[]) => ['*mangle', ...lines, 'COMMIT', ''].join('\n')
-const raw = (...lines: string[]) => ['*raw', ...lines, 'COMMIT', ''].join('\n')
-const ask = (port = 53, from = 4000) => datagram(GUEST, PEER, [from, port])
-const addresses = ({ packet }: { packet: Uint8Array }) =>
-  [packet.subarray(12, 16), packet.subarray(16, 20)].map((each) => each.join('.'))
-const ports = ({ packet }: { packet: Uint8Array }) => [
-  (packet[20] << 8) | packet[21],
-  (packet[22] << 8) | packet[23],
-]
-/** packets that a rule or policy counted, by a part of its line */
-const count = (made: House, part: string) => {
-  const line = made
-    .saved()
-    .split('\n')
-    .find((each) => each.includes(part))
-  return Number(/\[(\d+):/.exec(line ?? '')?.[1])
-}
-const flows = (made: House) => made.parts.flows.count
+import { INSIDE, int32, OUTSIDE } from '../lab/house.ts'
+import {
+  ACK,
+  addresses,
+  ask,
+  count,
+  filter,
+  flows,
+  GUEST,
+  house,
+  mangle,
+  nat,
+  PEER,
+  ports,
+  raw,
+  SYN,
+} from '../lab/manor.ts'
+import { datagram, tcp } from '../lab/tracker.ts'
 
 describe('rules on the way through', () => {
   it('drop a first packet, and no flow is left', () => {
@@ -247,62 +225,5 @@ describe('what is rejected', () => {
     made.guest(0, ask())
     expect(made.atGuest(0)).toEqual([])
     expect(count(made, ':OUTPUT')).toBe(1)
-  })
-})
-
-describe('the gateway itself', () => {
-  const ping = () => message(GUEST, INSIDE, 8, 0, [0, 1, 0, 1])
-
-  it('hears by INPUT and speaks by OUTPUT', () => {
-    const made = house(filter('-A INPUT -p icmp -j DROP'))
-    made.guest(0, ping())
-    expect([made.atGuest(0), flows(made)]).toEqual([[], 0])
-    made.rules(filter('-A OUTPUT -p icmp -m icmp --icmp-type 0 -j DROP'))
-    made.guest(0, ping())
-    expect(made.atGuest(0)).toEqual([])
-    made.rules(
-      filter('-P INPUT DROP', '-P OUTPUT DROP', '-A INPUT -i lan -p icmp -j ACCEPT') +
-        filter('-A OUTPUT -o lan -m conntrack --ctstate ESTABLISHED -j ACCEPT').replace('*filter', '*mangle'),
-    )
-    expect(made.parts.chains.active).toBe(true)
-  })
-
-  it('knows its own connections', () => {
-    const made = house(
-      filter(
-        '-P OUTPUT DROP',
-        '-A INPUT -m conntrack --ctstate NEW -m comment --comment fresh',
-        '-A INPUT -m conntrack --ctstate ESTABLISHED -m comment --comment known',
-        '-A OUTPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT',
-      ),
-    )
-    for (let i = 0; i < 3; i++) made.guest(0, ping())
-    expect(made.atGuest(0).length).toBe(3)
-    expect([count(made, 'fresh'), count(made, 'known'), flows(made)]).toEqual([1, 2, 1])
-  })
-})
-
-describe('frames bridged inside a network', () => {
-  const between = (port: number) => datagram('10.0.0.11', '10.0.0.12', [4000, port])
-
-  it('pass the rules only if the network says so', () => {
-    const rules = filter('-A FORWARD -i lan -o lan -p udp -m udp --dport 53 -j DROP')
-    const open = house(rules)
-    open.across(0, 1, between(53))
-    expect(open.atGuest(1).length).toBe(1)
-    const made = house(rules, { filterBridged: true })
-    made.across(0, 1, between(53))
-    made.across(0, 1, between(54))
-    expect(made.atGuest(1).map((each) => ports(each)[1])).toEqual([54])
-    expect([made.drops(), flows(made)]).toEqual([{ rule_dropped: 1 }, 1])
-  })
-
-  it('know their ports', () => {
-    const made = house(filter('-A FORWARD -m physdev --physdev-in guest0 --physdev-is-bridged -j DROP'), {
-      filterBridged: true,
-    })
-    made.across(0, 1, between(53))
-    made.across(1, 0, datagram('10.0.0.12', '10.0.0.11', [4000, 53]))
-    expect([made.atGuest(1).length, made.atGuest(0).length]).toEqual([0, 1])
   })
 })
