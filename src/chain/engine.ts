@@ -17,6 +17,9 @@ export type { Traced }
 /** Bytes of source that are compiled at once: 0.2 ms. */
 const SOURCE = 8192
 
+/** Functions that are run beforehand. */
+const WARM_MAX = 1024
+
 /** What generated code sees, by the names that it has there. */
 interface Scope {
   x: Int32Array
@@ -120,7 +123,7 @@ export class Engine extends Runner {
       else if (next.scope.G.length < next.plan.lookups.length) {
         next.scope.G.push(new Probe(next.plan.lookups[next.scope.G.length], this.x))
       } else if (next.at < next.plan.sources.length) build(next)
-      else if (next.warming === null) next.warming = new Warming(next.scope.C, next.scope.G, this.x)
+      else if (next.warming === null) next.warming = this.warm(next)
       else if (next.warming.step()) {
         this.swap(next)
         return true
@@ -143,6 +146,13 @@ export class Engine extends Runner {
     scope.M.push(matcher)
     alike.push(matcher)
     matchers.set(key, alike)
+  }
+
+  /** Of very many functions those of base chains alone: what a function learns of its packets takes memory. */
+  private warm({ plan, scope }: Made): Warming {
+    const isMany = scope.C.length > WARM_MAX
+    const bases = [...plan.bases].flatMap((place) => scope.C[place] ?? [])
+    return new Warming(isMany ? bases : scope.C, scope.G, this.x)
   }
 
   private swap(made: Made): void {

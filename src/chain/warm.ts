@@ -7,10 +7,10 @@ import * as r from './registers.ts'
 import type { Chain } from './runner.ts'
 
 /** How long one function is run, and all together: V8 optimises after some hundred calls of a function of 24 rules. */
-const FUNCTION_MS = 1.5
+const FUNCTION_MS = 0.8
 const ALL_MS = 300
 /** Calls between two looks at the clock. */
-const CALLS = 8
+const CALLS = 2
 
 export class Warming {
   private readonly functions: readonly Chain[]
