@@ -2,7 +2,8 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { ip } from '../../src/chain/match/ip.ts'
 import * as x from '../../src/chain/registers.ts'
-import { FILTER, FORWARD, INPUT, type Use } from '../../src/chain/rule.ts'
+import { restore } from '../../src/chain/restore.ts'
+import { FILTER, FORWARD, INPUT, PREROUTING, RAW, type Use } from '../../src/chain/rule.ts'
 import { Chains, rule, ruleset } from '../lab/chains.ts'
 
 const chains = new Chains()
@@ -93,5 +94,93 @@ describe('counters', () => {
     expect(chains.counts().slice(0, 4)).toEqual([6, 150, 0, 0])
     forward(1)
     expect(chains.engine.trail()).not.toBe(trail)
+  })
+})
+
+describe('in the straight loop', () => {
+  it('nothing that remembers is asked, and what this packet alone decides is told of', () => {
+    const lines = [
+      '-A FORWARD -s 10.0.0.1/32 -j ACCEPT',
+      '-A FORWARD -s 10.0.0.2/32 -m length --length 1:9 -j ACCEPT',
+      '-A FORWARD -s 10.0.0.3/32 -m limit --limit 1/sec -j ACCEPT',
+    ]
+    chains.load(restore(`*filter\n:FORWARD DROP [0:0]\n${lines.join('\n')}\nCOMMIT\n`))
+    const ask = (source: number) => {
+      chains.packet({ [x.SOURCE]: source, [x.LENGTH]: 5, [x.FAST]: 1 })
+      return [chains.engine.run(FILTER, FORWARD), chains.registers[x.VOLATILE]]
+    }
+    expect(ask(0x0a000001)).toEqual([x.ACCEPT, 0])
+    expect(ask(0x0a000002)).toEqual([x.ACCEPT, 1])
+    expect(ask(0x0a000003)).toEqual([x.SLOW, 0])
+    expect(ask(0x0a000004)).toEqual([x.DROP, 0])
+  })
+})
+
+describe('a packet that meets more rules than the log holds', () => {
+  const count = 3 * x.LOG_LENGTH
+  const rules = `*filter\n:FORWARD DROP [0:0]\n${'-A FORWARD\n'.repeat(count)}COMMIT\n`
+  it('is counted at every one of them', () => {
+    chains.numbering = null
+    chains.load(restore(rules))
+    chains.packet({ [x.LENGTH]: 70 })
+    expect(chains.engine.run(FILTER, FORWARD)).toBe(x.DROP)
+    chains.engine.settle(70)
+    const counts = chains.counts()
+    for (let n = 0; n < count; n++) expect([counts[2 * n], counts[2 * n + 1]]).toEqual([1, 70])
+  })
+  it('leaves the straight loop', () => {
+    chains.packet({ [x.LENGTH]: 70, [x.FAST]: 1 })
+    expect(chains.engine.run(FILTER, FORWARD)).toBe(x.SLOW)
+    expect(chains.counts()[0]).toBe(1)
+  })
+})
+
+describe('TRACE', () => {
+  it('tells of what is met behind it, in later tables too, policies apart', () => {
+    const told: [number, number][] = []
+    chains.engine.traced = { tell: (counter, kind) => told.push([counter, kind]) }
+    chains.numbering = null
+    chains.load(
+      restore(
+        '*raw\n-A PREROUTING -p udp\n-A PREROUTING -p udp -j TRACE\n-A PREROUTING -p udp\nCOMMIT\n' +
+          '*filter\n-A FORWARD -p udp\n-A FORWARD -p tcp\nCOMMIT\n',
+      ),
+    )
+    for (const protocol of [6, 17]) {
+      chains.packet({ [x.PROTOCOL]: protocol })
+      chains.engine.run(RAW, PREROUTING)
+      if (protocol === 17) chains.engine.settle(1)
+      chains.engine.run(FILTER, FORWARD)
+    }
+    chains.engine.traced = null
+    const policy = (table: string, chain: string) =>
+      chains.numbering!.counters.findIndex(
+        (each) => each.table === table && each.chain === chain && each.index < 0,
+      )
+    const expected = [
+      [2, 0],
+      [policy('raw', 'PREROUTING'), 1],
+      [3, 0],
+      [policy('filter', 'FORWARD'), 1],
+    ]
+    expect(told).toEqual(expected)
+  })
+})
+
+describe('what a matcher remembers', () => {
+  const text = (...lines: string[]) => restore(`*filter\n${lines.join('\n')}\nCOMMIT\n`)
+  const limited = '-A FORWARD -m limit --limit 1/hour --limit-burst 2 -j DROP'
+  const verdict = () => {
+    chains.packet({ [x.NOW]: 1000 })
+    return chains.engine.run(FILTER, FORWARD)
+  }
+  it('goes on over a swap where the rule is the same, and begins anew where it is not', () => {
+    chains.numbering = null
+    chains.load(text(limited))
+    expect([verdict(), verdict(), verdict()]).toEqual([x.DROP, x.DROP, x.ACCEPT])
+    chains.load(text('-A FORWARD -s 10.9.9.9/32', limited))
+    expect(verdict()).toBe(x.ACCEPT)
+    chains.load(text(limited.replace('burst 2', 'burst 3')))
+    expect(verdict()).toBe(x.DROP)
   })
 })
