@@ -1,8 +1,9 @@
 /**
  * `npm run bench`, after the microbenchmarks: the same work through Bridgeport and through its peers, side by side.
  *
- *   [nat]  first argument: NATs instead of switches
- *   --rounds N  --seconds S  --only peer,peer  --measure tcp,rate,latency | out,back,in,rate,connect,dhcp  --quick
+ *   [nat|rules]  first argument: NATs, or routers with rules, instead of switches
+ *   --rounds N  --seconds S  --only peer,peer  --measure tcp,rate,latency  | out,back,in,rate,connect,dhcp | usual,rate,first,replace
+ *   --quick
  */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -20,6 +21,7 @@ import { compare } from './compare/run.ts'
 import { summarize } from './compare/summary.ts'
 import { switches } from './compare/switches.ts'
 import { nats } from './nat/nats.ts'
+import { rules } from './rules/rules.ts'
 
 const results = join(root, 'bench/results')
 
@@ -82,10 +84,13 @@ for (const [name, number] of Object.entries({ SIGHUP: 1, SIGINT: 2, SIGTERM: 15 
   })
 try {
   const [first, ...rest] = process.argv.slice(2)
+  const { signal } = controller
   const done =
     first === 'nat'
-      ? main(nats, rest, controller.signal)
-      : main(switches, process.argv.slice(2), controller.signal)
+      ? main(nats, rest, signal)
+      : first === 'rules'
+        ? main(rules, rest, signal)
+        : main(switches, process.argv.slice(2), signal)
   if (!(await done)) status ||= 1
 } catch (error) {
   // The reason of an abort may arrive wrapped in whatever it interrupted.

@@ -11,6 +11,8 @@ export interface Contest<J extends Joint = Joint> {
   plots: Plot[]
   /** what namespace a has to reach before anything is measured */
   target: string
+  /** rounds, and seconds of each measurement, where nothing else is asked for */
+  usual?: { rounds: number; seconds: number }
   /** conditions that all peers share */
   terms: string
 }

@@ -33,6 +33,13 @@ const goals: Goal[] = [
   { metric: 'leases', peer: null, bound: 1980, sense: 'least' },
   { metric: 'leasesLost', peer: null, bound: 0, sense: 'most' },
   { metric: 'meanwhile', peer: null, bound: 90, sense: 'least' },
+  { metric: 'rules1000', peer: 'iptables', bound: 2, sense: 'least' },
+  { metric: 'rules10000', peer: 'iptables', bound: 10, sense: 'least' },
+  { metric: 'fresh1000', peer: 'iptables', bound: 2, sense: 'least' },
+  { metric: 'fresh10000', peer: 'iptables', bound: 10, sense: 'least' },
+  { metric: 'lost', peer: null, bound: 0, sense: 'most' },
+  { metric: 'unanswered', peer: null, bound: 0, sense: 'most' },
+  { metric: 'roundTripAdded', peer: null, bound: 5, sense: 'most' },
 ]
 
 export interface Judgement extends Goal {

@@ -22,6 +22,18 @@ export type Metric =
   | 'leaseDelay'
   | 'meanwhile'
   | 'meanwhileFull'
+  | `rules${0 | 10 | 100 | 1000 | 10000}`
+  | `fresh${0 | 1000 | 10000}`
+  | 'noneFrames'
+  | 'usualFrames'
+  | 'noneTcp'
+  | 'usualTcp'
+  | 'lost'
+  | 'unanswered'
+  | 'roundTrip'
+  | 'roundTripReplacing'
+  | 'roundTripAdded'
+  | 'restoreLongest'
 
 /** TCP through a NAT, by who sends and how many streams: to the outside, from the outside, in through a published port. */
 export type Stream = `${'out' | 'back' | 'in'}${1 | 4 | 16}`
@@ -59,6 +71,24 @@ export const rows: Record<Metric, Row> = {
   leaseDelay: { title: 'DHCP answer, longest', unit: 'ms', digits: 2 },
   meanwhile: { title: 'TCP at half speed during DHCP, of that without', unit: '%', digits: 1 },
   meanwhileFull: { title: 'TCP at full speed during DHCP, of that without', unit: '%', digits: 1 },
+  rules0: { title: 'frames of connections, no rule', unit: 'kpps', digits: 0 },
+  rules10: { title: 'frames of connections, 10 rules', unit: 'kpps', digits: 0 },
+  rules100: { title: 'frames of connections, 100 rules', unit: 'kpps', digits: 0 },
+  rules1000: { title: 'frames of connections, 1,000 rules', unit: 'kpps', digits: 0 },
+  rules10000: { title: 'frames of connections, 10,000 rules', unit: 'kpps', digits: 1 },
+  fresh0: { title: 'first frames of flows, no rule', unit: 'kpps', digits: 0 },
+  fresh1000: { title: 'first frames of flows, 1,000 rules', unit: 'kpps', digits: 0 },
+  fresh10000: { title: 'first frames of flows, 10,000 rules', unit: 'kpps', digits: 1 },
+  noneFrames: { title: 'frames of connections, before any rules', unit: 'kpps', digits: 0 },
+  usualFrames: { title: 'frames of connections, the usual six rules', unit: 'kpps', digits: 0 },
+  noneTcp: { title: 'TCP, before any rules', unit: 'Gbit/s', digits: 2 },
+  usualTcp: { title: 'TCP, the usual six rules', unit: 'Gbit/s', digits: 2 },
+  lost: { title: 'frames lost while 10,000 rules are replaced', unit: '', digits: 0 },
+  unanswered: { title: 'pings lost meanwhile', unit: '', digits: 0 },
+  roundTrip: { title: 'longest round trip under the same load', unit: 'ms', digits: 2 },
+  roundTripReplacing: { title: 'longest round trip while rules are replaced', unit: 'ms', digits: 2 },
+  roundTripAdded: { title: 'added to a round trip by that', unit: 'ms', digits: 2 },
+  restoreLongest: { title: 'replacing under load, from command to in force', unit: 'ms', digits: 0 },
   gigabyteMachine: { title: 'CPU per GB of TCP, whole machine', unit: 's', digits: 2 },
   gigabyteSwitch: { title: 'CPU per GB of TCP, switch', unit: 's', digits: 2 },
   framesMachine: { title: 'CPU per million frames, whole machine', unit: 's', digits: 2 },

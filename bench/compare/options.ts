@@ -40,7 +40,7 @@ export function plan<J extends Joint>(
   } catch (error) {
     throw new Refusal(`${(error as Error).message}; known: --rounds --seconds --only --measure --quick`)
   }
-  const defaults = values.quick ? quick : usual
+  const defaults = values.quick ? quick : (contest.usual ?? usual)
   const absent: Record<string, string> = {}
   const peers = choose('--only', values.only, contest.peers).filter((peer) => {
     const reason = peer.missing()

@@ -1,0 +1,51 @@
+/** Rulesets as iptables-save writes them. */
+import { far, load } from './site.ts'
+
+/** Ports of what is sent: no rule but the last is about them. */
+export const ports = { first: 61_000, last: 65_000 }
+
+/** The networks that rules are about: those around the receiver, under four masks. */
+const lengths = [24, 16, 28, 20]
+
+/** The same numbers every time, other ones for another seed. */
+function dice(seed: number): (end: number) => number {
+  let state = seed
+  return (end) => {
+    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff
+    return (state >>> 8) % end
+  }
+}
+
+function whole(rules: string[]): string {
+  const policies = ':INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n'
+  return `*filter\n${policies}${rules.map((rule) => `${rule}\n`).join('')}COMMIT\n`
+}
+
+/** The network that holds an address. */
+function around(address: number, bits: number): string {
+  const network = address & (-1 << (32 - bits))
+  return `${[24, 16, 8, 0].map((shift) => (network >>> shift) & 255).join('.')}/${bits}`
+}
+
+/** So many rules of prefix, protocol and port, none of which means what is sent; no rule at all is the policy alone. */
+export function many(count: number, seed = 1): string {
+  if (count === 0) return whole([])
+  const below = dice(seed)
+  const rules = Array.from({ length: count - 1 }, (_, n) => {
+    const network = around((10 << 24) + below(2 ** 24), lengths[n % lengths.length])
+    return `-A FORWARD -d ${network} -p udp -m udp --dport ${1 + below(60_000)} -j DROP`
+  })
+  return whole([...rules, '-A FORWARD -j ACCEPT'])
+}
+
+/** What most people have. */
+export function small(): string {
+  return whole([
+    '-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
+    '-A FORWARD -m conntrack --ctstate INVALID -j DROP',
+    '-A FORWARD -p icmp -j ACCEPT',
+    '-A FORWARD -p tcp -m tcp --dport 5201 -j ACCEPT',
+    `-A FORWARD -s ${load.subnet} -d ${far.subnet} -p udp -m udp --dport ${ports.first}:${ports.last} -j ACCEPT`,
+    '-A FORWARD -j DROP',
+  ])
+}
