@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { INSIDE } from '../lab/house.ts'
-import { count, filter, flows, GUEST, house, mangle, ports } from '../lab/manor.ts'
+import { count, filter, flows, GUEST, house, ports } from '../lab/manor.ts'
 import { datagram, message } from '../lab/tracker.ts'
 
 describe('the gateway itself', () => {
