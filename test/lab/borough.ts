@@ -57,6 +57,7 @@ export class Borough {
     networks: Record<string, object>,
     guests: Record<string, Guest>,
     more: Partial<Configuration> = {},
+    others: Record<string, object> = {},
   ): Promise<Borough> {
     const host = new Namespace('host')
     const world = new Namespace('world')
@@ -75,7 +76,10 @@ export class Borough {
         { network: guest.network, type: 'tap', netns: place.name, ifname: 'eth0', ...address },
       ] as const
     })
-    const daemon = await Daemon.start({ networks, ports: Object.fromEntries(ports), ...more }, host)
+    const daemon = await Daemon.start(
+      { networks, ports: { ...Object.fromEntries(ports), ...others }, ...more },
+      host,
+    )
     const borough = new Borough(daemon)
     const named = [{ name: 'host', place: host }, { name: 'world', place: world }, ...places]
     await Promise.all(named.map(({ name, place }) => borough.open(name, place)))
@@ -136,12 +140,14 @@ export class Borough {
   }
 
   /** What rules told whose prefix or text holds `part`, once there is any. */
-  told(part: string): Promise<EventRow[]> {
-    return eventually(`an event of ${part}`, async () => {
+  async told(part: string): Promise<EventRow[]> {
+    let found: EventRow[] = []
+    await eventually(`an event of ${part}`, async () => {
       const events = await call<EventRow[]>(this.daemon.socket, 'GET', '/v1/rules/events')
-      const found = events.filter(({ text, prefix }) => text.includes(part) || prefix.includes(part))
-      return found.length > 0 && found
+      found = events.filter(({ text, prefix }) => text.includes(part) || prefix.includes(part))
+      return found.length > 0
     })
+    return found
   }
 
   /** How many of `count` pings in a row are answered. */
