@@ -106,6 +106,8 @@ export class Journey extends Crossing {
   private publish(link: Link): void {
     const { terrain, parcel } = this
     const { redirects, packet } = terrain
+    // Services of the gateway come before what is led elsewhere.
+    if (this.service(link, parcel.destination, parcel.destinationPort) !== 0) return
     const port = parcel.protocol === ICMP ? 0 : parcel.destinationPort
     this.redirect = redirects.find(link.network.index, parcel.protocol, parcel.destination, port)
     if (this.redirect < 0 && link.role === GUESTS && link.uplink !== null && link.hairpin) {

@@ -124,6 +124,7 @@ export class Traveller {
     }
     if (known !== null) {
       words.set(known.words, OWN_FLOW * flow.WORDS)
+      this.count(OWN_FLOW, known.direction)
       const isAnswered = (known.words[flow.STATUS] & flow.SEEN_REPLY) !== 0 || known.direction === 1
       if (known.direction === 1) words[OWN_FLOW * flow.WORDS + flow.STATUS] |= flow.SEEN_REPLY
       this.state = isAnswered ? 'ESTABLISHED' : 'NEW'
@@ -156,10 +157,17 @@ export class Traveller {
     words[flow.DESTINATION] = packet.destination
     words[flow.PORTS] = packet.ports
     words[flow.STATUS] = packet.protocol
-    words[flow.PACKETS] = 1
+    this.count(0, 0)
     words[flow.REPLY + flow.SOURCE] = packet.replySource
     words[flow.REPLY + flow.DESTINATION] = packet.replyDestination
     words[flow.REPLY + flow.PORTS] = packet.replyPorts
+  }
+
+  /** Rules see connections with the packet counted. */
+  private count(which: number, direction: number): void {
+    const { words } = this.scene
+    words[which * flow.WORDS + flow.PACKETS + direction]++
+    new Float64Array(words.buffer)[(which * flow.WORDS) / 2 + flow.BYTES + direction] += this.x[r.LENGTH]
   }
 
   protected isOpening(): boolean {
