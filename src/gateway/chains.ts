@@ -7,7 +7,18 @@ import type { Arena } from '../memory/arena.ts'
 import { PORT_COUNT_MAX } from '../memory/counters.ts'
 import * as reason from '../pipeline/reason.ts'
 import type { Port } from '../port/port.ts'
-import { DESTINATION, type FlowTable, MARK, PORTS, REPLY, SOURCE, STATUS, WORDS } from '../table/flow.ts'
+import {
+  BYTES,
+  DESTINATION,
+  type FlowTable,
+  MARK,
+  PACKETS,
+  PORTS,
+  REPLY,
+  SOURCE,
+  STATUS,
+  WORDS,
+} from '../table/flow.ts'
 import type { Tally } from '../table/tally.ts'
 import * as ethernet from '../wire/ethernet.ts'
 import * as icmp from '../wire/icmp.ts'
@@ -149,6 +160,8 @@ export class Chains {
     words[DESTINATION] = packet.destination
     words[PORTS] = packet.ports
     words[STATUS] = packet.protocol | (packet.zone << 8)
+    words[PACKETS] = 1
+    this.flows.f64[BYTES] = packet.end - packet.network
     this.answer(packet)
   }
 

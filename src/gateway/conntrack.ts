@@ -28,7 +28,7 @@ import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import * as header from '../wire/tcp.ts'
 import * as udp from '../wire/udp.ts'
-import { ESTABLISHED, INVALID, NEW, type Packet, portsOf, RELATED } from './packet.ts'
+import { ESTABLISHED, INVALID, NEW, OWN, type Packet, portsOf, RELATED } from './packet.ts'
 import { ACCEPTED, IGNORED, REOPENED, Tcp } from './tcp.ts'
 import { GENERIC, GRE, GRE_STREAM, ICMP, UDP, UDP_STREAM } from './timeout.ts'
 
@@ -189,8 +189,9 @@ export class Conntrack {
     return -1
   }
 
-  /** True if the packet did not come in where its flow's packets of this direction do: it is forged, and changes nothing. */
+  /** True if the packet did not come in where its flow's packets of this direction do: it is forged, and changes nothing. The gateway forges nothing. */
   private isAstray(packet: Packet, id: number): boolean {
+    if (packet.entry === OWN) return false
     const ports = this.flows.words[(id >> 1) * WORDS + NETWORKS]
     return ((id & 1) === 0 ? ports >>> 16 : ports & 0xffff) !== packet.entry
   }

@@ -43,12 +43,12 @@ export class Local {
     const begun = (service & DHCP) === 0 ? this.begin(now) : -1
     if (begun >= 0) return begun
     if (service !== 0) return this.hand(burst, i)
-    const answered = this.parts.opening.input(burst, i)
-    if (answered >= 0) return answered
+    this.arrive()
+    const mute = this.parts.icmp.echo(packet)
+    if (mute >= 0) return mute
     chains.settle(chains.x[r.LENGTH])
-    return this.say(packet.at, packet.length, packet.work, packet.ingress, packet.port, null, now)
-      ? answered
-      : reason.RULE_DROPPED
+    const isOut = this.say(packet.at, packet.length, packet.work, packet.ingress, packet.port, null, now)
+    return isOut ? this.parts.opening.reply(burst, i) : reason.RULE_DROPPED
   }
 
   /** The chains at INPUT: -1, or a reason. */
@@ -73,10 +73,19 @@ export class Local {
     return -1
   }
 
+  /** Translates a packet that is for the gateway as its flow says. */
+  private arrive(): void {
+    const { packet, nat } = this.parts
+    if (packet.flow < 0) return
+    nat.apply(packet, packet.flow >> 1, packet.flow & 1)
+    packet.source = ipv4.source(this.view, packet.network)
+    packet.destination = ipv4.destination(this.view, packet.network)
+  }
+
   /** Leaves a packet to the service that it asks for. */
   private hand(burst: Burst, i: number): number {
-    const { packet, nat, pool } = this.parts
-    if (packet.flow >= 0) nat.apply(packet, packet.flow >> 1, packet.flow & 1)
+    const { packet, pool } = this.parts
+    this.arrive()
     burst.verdict[i] = packet.ingress.port.index
     pool.noteIngress(packet.frame, burst.ingress[i])
     return -1

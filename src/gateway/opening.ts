@@ -89,21 +89,26 @@ export class Opening {
     const isIcmp = packet.protocol === ipv4.PROTOCOL_ICMP
     if (isIcmp && packet.transport < packet.end && icmp.type(view, packet.transport) === icmp.ECHO) {
       const why = errors.echo(packet)
-      if (why !== -1) return why
-      if (packet.length - ethernet.HEADER_LENGTH > packet.ingress.mtu) {
-        return this.parts.departure.pieces(
-          burst,
-          i,
-          packet.ingress.mtu,
-          packet.ingress.port.index,
-          packet.port.index,
-        )
-      }
-      burst.verdict[i] = packet.port.index
-      burst.work[i] = packet.work
-      return -1
+      return why === -1 ? this.reply(burst, i) : why
     }
     return packet.ingress.role === GUESTS ? reason.NO_SERVICE : reason.NAT_FILTERED
+  }
+
+  /** An echo request that has become its reply leaves, in pieces if it must. */
+  reply(burst: Burst, i: number): number {
+    const { packet } = this.parts
+    if (packet.length - ethernet.HEADER_LENGTH > packet.ingress.mtu) {
+      return this.parts.departure.pieces(
+        burst,
+        i,
+        packet.ingress.mtu,
+        packet.ingress.port.index,
+        packet.port.index,
+      )
+    }
+    burst.verdict[i] = packet.port.index
+    burst.work[i] = packet.work
+    return -1
   }
 }
 

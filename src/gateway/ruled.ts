@@ -47,6 +47,8 @@ export class Ruled {
   private closed = -1
   /** the packet waits as it came: it counts when it begins anew */
   private isEarly = false
+  /** length as it came, which rules may change */
+  private bytes = 0
 
   constructor(parts: Parts, none: Link) {
     this.parts = parts
@@ -57,6 +59,7 @@ export class Ruled {
   /** The whole, read packet at position `i`: -1 when its verdict stands, TAKEN, or a reason. */
   run(burst: Burst, i: number, now: number): number {
     const { packet, chains } = this.parts
+    this.bytes = packet.end - packet.network
     this.closed = -1
     this.isEarly = false
     if (chains.engine.asksEgress && !this.isKnown(now))
@@ -66,6 +69,8 @@ export class Ruled {
     if (why === HERE) why = this.here(burst, i, now)
     else if (why === ON) why = this.forward(burst, i, now)
     if (!this.isEarly) chains.settle(chains.x[r.LENGTH])
+    // Who is told of the packet sees what rules added to it.
+    if (why === reason.RULE_REJECTED || why === reason.NO_SERVICE) packet.end = chains.x[r.END]
     return why
   }
 
@@ -175,11 +180,12 @@ export class Ruled {
     nat.plain(packet)
     if (verdict === r.TRANSLATE) {
       range.destination(packet, packet.ingress.address)
-      nat.onward(packet)
+      if (this.parts.service() === 0) nat.onward(packet)
       return RULED
     }
     if (verdict !== r.ACCEPT) return reason.RULE_DROPPED
-    return chains.x[r.EXPLICIT] !== 0 ? -1 : nat.prerouting(packet)
+    // What we answer ourselves is not led to somebody else.
+    return chains.x[r.EXPLICIT] !== 0 || this.parts.service() !== 0 ? -1 : nat.prerouting(packet)
   }
 
   /** Where the packet goes at last. */
@@ -264,7 +270,7 @@ export class Ruled {
     this.words[f + NETWORKS] = (packet.ingress.port.index << 16) | egress.port.index
     this.words[f + NEIGHBOURS] = unresolved(packet.ingress.port.index, egress.port.index)
     this.parts.opening.seal(f)
-    conntrack.account(flow << 1, packet.end - packet.network)
+    conntrack.account(flow << 1, this.bytes)
     return this.send(burst, i, flow << 1, now)
   }
 

@@ -64,7 +64,7 @@ table ip habits {
   }
   chain clamp {
     type filter hook postrouting priority 400
-    iifname { "lan", "wan" } tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu
+    ct state { new, established, related } iifname { "lan", "wan" } tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu
   }
   chain closed {
     type filter hook input priority 200

@@ -219,13 +219,8 @@ export class Traffic {
       return { station, packet }
     }
     if (dice < 5) {
-      // A data offset that is too small, and a UDP length beyond the packet.
+      // A UDP length beyond the packet.
       const head = join(u16(ends.from), u16(ends.to))
-      if (random.once(2))
-        return {
-          station,
-          packet: this.write.packet(ends, TCP, join(head, new Uint8Array(8), [0x40, ACK], new Uint8Array(6))),
-        }
       return { station, packet: this.write.packet(ends, UDP, join(head, u16(900), [0, 0])) }
     }
     if (dice < 6) return { station, packet: this.write.packet(ends, random.of([50, 99]), random.bytes(12)) }
@@ -236,7 +231,6 @@ export class Traffic {
       [14, 0],
       [5, 1],
       [30, 0],
-      [8, 3],
     ])
     return {
       station,

@@ -1,12 +1,22 @@
 // Hot: connbytes, what a flow has carried.
 /**
- * The kernel counts a packet before it asks the rules, here it is counted when it leaves: so the packet at hand is added to what the flow
- * has. An ICMP error belongs to the flow that it tells of and is not counted there.
+ * The kernel counts a packet before it asks the rules, and so is it here but in the straight loop and for a first packet: those are
+ * added. An ICMP error belongs to the flow that it tells of and is not counted there.
  */
 import { BYTES, type FlowTable, PACKETS, WORDS } from '../../table/flow.ts'
 import type { MatcherSpec } from '../extension.ts'
 import type { Footing, Matcher } from '../matcher.ts'
-import { DIRECTION, FAST, FLOW, LENGTH, STATE, STATE_INVALID, STATE_UNTRACKED, TABLE } from '../registers.ts'
+import {
+  DIRECTION,
+  FAST,
+  FLOW,
+  LENGTH,
+  STATE,
+  STATE_INVALID,
+  STATE_RELATED,
+  STATE_UNTRACKED,
+  TABLE,
+} from '../registers.ts'
 import { RAW } from '../rule.ts'
 
 export const ORIGINAL = 0
@@ -66,9 +76,11 @@ export class Connbytes implements Matcher {
     const { words, f64 } = this.flows
     const flow = x[FLOW]
     // Conntrack has counted the packet, but for a first one, whose flow is not made yet, and in the straight loop, which counts at the end.
-    const own = flow === 0 || x[FAST] !== 0
+    // What the gateway says about such a first packet has that one's flow.
+    const isFirst = flow === 0 && x[STATE] !== STATE_RELATED
+    const own = isFirst || x[FAST] !== 0
     const more = own && x[DIRECTION] === direction ? (bytes ? x[LENGTH] : 1) : 0
-    if (flow === 0) return more
+    if (isFirst) return more
     const counted = bytes ? f64[flow * (WORDS / 2) + BYTES + direction] : packetsOf(words, flow, direction)
     return counted + more
   }
