@@ -22,7 +22,7 @@ const ESTABLISHED = '-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT'
 suite('what rules do', ['bash', 'tcpdump', 'iperf3'], () => {
   let place: Borough
   beforeAll(async () => {
-    place = await Borough.build(networks, guests)
+    place = await Borough.build({ networks, guests })
   })
   afterAll(cleanup)
 

@@ -8,7 +8,7 @@ import type { EventRow } from '../../src/control/events.ts'
 import { Station, serving } from '../e2e/mode/station.ts'
 import { defer } from './cleanup.ts'
 import { eventually, mustSync, says } from './command.ts'
-import { type Configuration, Daemon } from './daemon.ts'
+import { Daemon } from './daemon.ts'
 import { folder } from './folder.ts'
 import { Namespace } from './namespace.ts'
 
@@ -25,6 +25,8 @@ export const LAST = 7004
 const SILENCE = 0.5
 const PATIENCE = 8
 
+/** the rules' file, in the daemon's folder */
+export const RULES = 'my.rules'
 const TABLES = ['raw', 'mangle', 'nat', 'filter'] as const
 type Tables = Partial<Record<(typeof TABLES)[number], readonly string[]>>
 
@@ -37,11 +39,20 @@ export function rules(tables: Tables): string {
 export interface Guest {
   network: string
   address: string
-  /** by DHCP, or not at all: the test sees to it */
+  /** it begins without an address */
   isBare?: boolean
 }
 
-export const gatewayOf = (address: string) => address.replace(/\d+$/, '1')
+/** `card0` is a card at the router's LAN. A guest's port is its name with a 0. */
+export interface Plan {
+  networks: Record<string, object>
+  guests: Record<string, Guest>
+  /** others, and what is in the rules' file at first */
+  ports?: Record<string, object>
+  rules?: string
+}
+
+const gatewayOf = (address: string) => address.replace(/\d+$/, '1')
 
 export class Borough {
   readonly daemon: Daemon
@@ -52,13 +63,7 @@ export class Borough {
     this.daemon = daemon
   }
 
-  /** `card0` is a card at the router's LAN. A guest's port is its name with a 0. */
-  static async build(
-    networks: Record<string, object>,
-    guests: Record<string, Guest>,
-    more: Partial<Configuration> = {},
-    others: Record<string, object> = {},
-  ): Promise<Borough> {
+  static async build({ networks, guests, ports = {}, rules = '' }: Plan): Promise<Borough> {
     const host = new Namespace('host')
     const world = new Namespace('world')
     plug(host, world, 'wan', [`${HOST}/24`, `${WORLD}/24`])
@@ -69,17 +74,14 @@ export class Borough {
       guest,
       place: new Namespace(name),
     }))
-    const ports = places.map(({ name, guest, place }) => {
-      const address = guest.isBare ? {} : { address: `${guest.address}/24` }
-      return [
-        `${name}0`,
-        { network: guest.network, type: 'tap', netns: place.name, ifname: 'eth0', ...address },
-      ] as const
+    const taps = places.map(({ name, guest: { network, address, isBare }, place }) => {
+      const tap = { network, type: 'tap', netns: place.name, ifname: 'eth0' }
+      return [`${name}0`, isBare ? tap : { ...tap, address: `${address}/24` }] as const
     })
-    const daemon = await Daemon.start(
-      { networks, ports: { ...Object.fromEntries(ports), ...others }, ...more },
-      host,
-    )
+    const all = { ...Object.fromEntries(taps), ...ports }
+    const daemon = new Daemon({ networks, ports: all, ...{ rules: RULES } }, host)
+    writeFileSync(join(daemon.folder, RULES), rules)
+    await daemon.up()
     const borough = new Borough(daemon)
     const named = [{ name: 'host', place: host }, { name: 'world', place: world }, ...places]
     await Promise.all(named.map(({ name, place }) => borough.open(name, place)))
