@@ -6,7 +6,6 @@ import * as r from '../chain/registers.ts'
 import type { Arena } from '../memory/arena.ts'
 import { PORT_COUNT_MAX } from '../memory/counters.ts'
 import * as reason from '../pipeline/reason.ts'
-import type { Port } from '../port/port.ts'
 import {
   BYTES,
   DESTINATION,
@@ -124,13 +123,13 @@ export class Chains {
   }
 
   /** Nothing has come in: the gateway sends the packet itself, by `egress`. */
-  leave(egress: Link, port: Port): void {
+  leave(egress: Link, port: number): void {
     const { x } = this
     x[r.IN_NETWORK] = 0
     x[r.IN_PORT] = 0
     x[r.IN_INDEX] = 0
     this.standing.ingress = null
-    this.out(egress, port.index)
+    this.out(egress, port)
   }
 
   /** Conntrack has looked at the packet. */

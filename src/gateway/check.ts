@@ -1,9 +1,13 @@
 // Hot: what every packet must be before the gateway believes anything in it.
 
 import * as reason from '../pipeline/reason.ts'
+import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'
+import * as tcp from '../wire/tcp.ts'
+import * as udp from '../wire/udp.ts'
 import type { Link } from './link.ts'
 import type { Links } from './links.ts'
+import type { Packet } from './packet.ts'
 
 /** Option types that ask for a source route: loose and strict (RFC 791 3.1). */
 const LOOSE = 131
@@ -45,6 +49,21 @@ function options(view: DataView, from: number, end: number): number {
     at += length
   }
   return -1
+}
+
+const SCTP = 132
+const UDP_LITE = 136
+const DCCP = 33
+/** of SCTP and DCCP (RFC 9260 3.1, RFC 4340 5.1) */
+const LEAST = 12
+
+/** False if the header of a protocol that rules know is cut off. */
+export function isWhole({ protocol, transport, end }: Packet): boolean {
+  const room = end - transport
+  if (protocol === ipv4.PROTOCOL_TCP) return room >= tcp.HEADER_LENGTH
+  if (protocol === ipv4.PROTOCOL_UDP || protocol === UDP_LITE) return room >= udp.HEADER_LENGTH
+  if (protocol === ipv4.PROTOCOL_ICMP) return room >= icmp.HEADER_LENGTH
+  return (protocol !== SCTP && protocol !== DCCP) || room >= LEAST
 }
 
 /** An address that no host can have as its own: 0/8, loopback, multicast, reserved, broadcast (RFC 1812 5.3.7). */

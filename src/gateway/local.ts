@@ -126,7 +126,7 @@ export class Local {
     own.read(view)
     own.entry = OWN
     chains.enter(own, now)
-    chains.leave(link, egress)
+    chains.leave(link, egress.index)
     const isRelated = about !== null && this.belongs(about)
     const isOut = isRelated ? this.relate(own, about) : this.output(own, now)
     chains.settle(chains.x[r.LENGTH])

@@ -34,6 +34,7 @@ import { Range } from './range.ts'
 import { Reject } from './reject.ts'
 import { Route } from './route.ts'
 import { Ruled } from './ruled.ts'
+import { Served } from './served.ts'
 import { offered } from './service.ts'
 import { Standing } from './standing.ts'
 import { Trails } from './trail.ts'
@@ -81,6 +82,7 @@ export class Parts {
   readonly ruled: Ruled
   readonly local: Local
   readonly bridged: Bridged
+  readonly served: Served
 
   constructor(ground: Ground, program: GatewayProgram) {
     const { arena, pool, counters, ports, none, deliver, crossing, outboxAt } = ground
@@ -132,13 +134,14 @@ export class Parts {
     this.ruled = new Ruled(this, nowhere)
     this.local = new Local(this, new Packet(none, nowhere))
     this.bridged = new Bridged(this)
+    this.served = new Served(this)
   }
 
   /** The service of the control thread that the packet at hand asks for, as a bit of pipeline/program.ts; 0 for none. */
   service(): number {
     const { packet } = this
     if (packet.protocol !== ipv4.PROTOCOL_UDP) return 0
-    const ports = packet.flow < 0 ? packet.replyPorts >>> 16 : packet.ports & 0xffff
-    return offered(packet.ingress, packet.replySource, ports)
+    const ports = packet.flow < 0 ? packet.replyPorts : this.departure.ports(packet.flow)
+    return offered(packet.ingress, packet.replySource, ports >>> 16)
   }
 }

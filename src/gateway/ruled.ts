@@ -13,13 +13,9 @@ import { FILTER, FORWARD, MANGLE, NAT, POSTROUTING, PREROUTING, RAW } from '../c
 import { LENGTHS } from '../memory/block.ts'
 import { reaches } from '../pipeline/bridge.ts'
 import type { Burst } from '../pipeline/burst.ts'
-import { DHCP } from '../pipeline/program.ts'
+import { DHCP, SERVICES } from '../pipeline/program.ts'
 import * as reason from '../pipeline/reason.ts'
 import { DNAT, MARK, NEIGHBOURS, NETWORKS, WORDS } from '../table/flow.ts'
-import * as icmp from '../wire/icmp.ts'
-import * as ipv4 from '../wire/ipv4.ts'
-import * as tcp from '../wire/tcp.ts'
-import * as udp from '../wire/udp.ts'
 import * as check from './check.ts'
 import type { Link } from './link.ts'
 import { INVALID, NEW, UNTRACKED } from './packet.ts'
@@ -27,11 +23,6 @@ import type { Parts } from './parts.ts'
 import { unresolved } from './passage.ts'
 import { FOUND, LOCAL } from './route.ts'
 
-const SCTP = 132
-const UDP_LITE = 136
-const DCCP = 33
-/** of SCTP and DCCP (RFC 9260 3.1, RFC 4340 5.1) */
-const LEAST = 12
 /** Where a packet goes, beside the reason to drop it: to the gateway itself, or on. */
 const HERE = -2
 const ON = -1
@@ -58,7 +49,8 @@ export class Ruled {
 
   /** The whole, read packet at position `i`: -1 when its verdict stands, TAKEN, or a reason. */
   run(burst: Burst, i: number, now: number): number {
-    const { packet, chains } = this.parts
+    const { packet, chains, served } = this.parts
+    if (packet.ingress.role === SERVICES) return served.answer(burst, i, now)
     this.bytes = packet.end - packet.network
     this.closed = -1
     this.isEarly = false
@@ -118,8 +110,7 @@ export class Ruled {
     const { packet, chains, conntrack } = this.parts
     const { x } = chains
     // What has no whole header has no ports that a rule could ask for: the kernel drops it as soon as one does.
-    if (!isFragment && packet.end - packet.transport < leastOf(packet.protocol))
-      return reason.CONNTRACK_INVALID
+    if (!isFragment && !check.isWhole(packet)) return reason.CONNTRACK_INVALID
     chains.enter(packet, now)
     x[r.BRIDGED] = isBridged ? 1 : packet.ingress.filterBridged ? 2 : 0
     const raw = chains.permits(RAW, PREROUTING)
@@ -204,7 +195,10 @@ export class Ruled {
     const { packet, chains, departure } = this.parts
     const { egress } = this
     const destination = this.target()
-    chains.redirect(packet, destination, this.port(), destination === packet.destination ? 0 : DNAT)
+    const isServed = egress.role === SERVICES
+    // Rules hear of a service of ours as the guest asked for it.
+    if (!isServed)
+      chains.redirect(packet, destination, this.port(), destination === packet.destination ? 0 : DNAT)
     departure.look(egress, destination, now)
     const { out } = departure
     if (!departure.isReady && chains.engine.asksEgress) {
@@ -220,15 +214,21 @@ export class Ruled {
     departure.age(packet.network)
     chains.out(egress, out)
     chains.x[r.MTU] = Math.min(departure.mtu, packet.ingress.mtu)
+    const why = isServed ? this.parts.local.permits() : this.through()
+    if (why >= 0) return why
+    this.stretch(burst, i)
+    return packet.flow >= 0 ? this.send(burst, i, packet.flow, now) : this.begin(burst, i, now)
+  }
+
+  /** The chains behind the routing decision: -1, or a reason. */
+  private through(): number {
+    const { chains } = this.parts
     const marked = chains.permits(MANGLE, FORWARD)
     if (marked >= 0) return marked
     const filtered = chains.permits(FILTER, FORWARD)
     if (filtered >= 0) return filtered
     if (this.closed >= 0 && chains.x[r.EXPLICIT] === 0) return this.closed
-    const posted = chains.permits(MANGLE, POSTROUTING)
-    if (posted >= 0) return posted
-    this.stretch(burst, i)
-    return packet.flow >= 0 ? this.send(burst, i, packet.flow, now) : this.begin(burst, i, now)
+    return chains.permits(MANGLE, POSTROUTING)
   }
 
   /** A rule may have made the packet longer. */
@@ -258,7 +258,7 @@ export class Ruled {
       const isLeak = packet.state === INVALID && packet.ingress.translated && egress === packet.ingress.uplink
       return isLeak ? reason.CONNTRACK_INVALID : departure.leave(burst, i, egress, -1, now)
     }
-    const named = this.name()
+    const named = egress.role === SERVICES ? nat.postrouting(packet, egress) : this.name()
     if (named >= 0) return named
     const flow = conntrack.confirm(packet, now)
     if (flow < 0) {
@@ -289,12 +289,4 @@ export class Ruled {
     departure.translate(id)
     return departure.leave(burst, i, this.egress, id, now)
   }
-}
-
-/** Bytes of the header of a protocol that rules know, 0 for others. */
-function leastOf(protocol: number): number {
-  if (protocol === ipv4.PROTOCOL_TCP) return tcp.HEADER_LENGTH
-  if (protocol === ipv4.PROTOCOL_UDP || protocol === UDP_LITE) return udp.HEADER_LENGTH
-  if (protocol === ipv4.PROTOCOL_ICMP) return icmp.HEADER_LENGTH
-  return protocol === SCTP || protocol === DCCP ? LEAST : 0
 }

@@ -9,6 +9,7 @@ import { FILTER, FORWARD, MANGLE, POSTROUTING, PREROUTING, RAW } from '../chain/
 import type { Arena } from '../memory/arena.ts'
 import { DROPS, rowOf } from '../memory/counters.ts'
 import { type Burst, DROPPED } from '../pipeline/burst.ts'
+import { SERVICES } from '../pipeline/program.ts'
 import * as reason from '../pipeline/reason.ts'
 import { type FlowTable, NETWORKS, PORTS, REPLY, SEEN_REPLY, SOURCE, STATUS, WORDS } from '../table/flow.ts'
 import * as ethernet from '../wire/ethernet.ts'
@@ -86,7 +87,8 @@ export class Trails {
     const { words } = this.flows
     const { way } = this.passage
     const ingress = links.at[way.ingress]
-    if (ingress === null) return ODD
+    // What our own services hear and say passes other hooks.
+    if (ingress === null || ingress.role === SERVICES) return ODD
     this.begin(burst, i, ingress, now)
     // What the raw table drops conntrack must not see.
     if (this.chains.engine.run(RAW, PREROUTING) !== r.ACCEPT) return this.odd()
@@ -96,7 +98,7 @@ export class Trails {
     const f = (id >> 1) * WORDS
     const other = f + REPLY - (id & 1) * REPLY
     const egress = links.at[(id & 1) === 0 ? words[f + NETWORKS] & 0xffff : words[f + NETWORKS] >>> 16]
-    if (egress === null) return this.odd()
+    if (egress === null || egress.role === SERVICES) return this.odd()
     x[r.DESTINATION] = words[other + SOURCE]
     x[r.PORTS] = (x[r.PORTS] & ~0xffff) | (words[other + PORTS] >>> 16)
     x[r.AGED] = 1
