@@ -15,6 +15,7 @@ import * as check from './check.ts'
 import type { Link } from './link.ts'
 import { ESTABLISHED, INVALID, NEW, OWN, type Packet, RELATED, UNTRACKED } from './packet.ts'
 import type { Parts } from './parts.ts'
+import { DHCP_SERVER } from './service.ts'
 
 export class Local {
   private readonly parts: Parts
@@ -196,6 +197,12 @@ export class Local {
     }
     if (own.flow < 0) nat.plain(own)
     chains.tracked(own)
+    // DHCP has no connections, but what its server says is an answer: rules that let answers out mean it too.
+    if (own.state === NEW && own.ports >>> 16 === DHCP_SERVER && (own.ingress.services & DHCP) !== 0) {
+      own.state = ESTABLISHED
+      x[r.STATE] = r.STATE_ESTABLISHED
+      x[r.DIRECTION] = 1
+    }
     const isFirst = own.state === NEW && own.flow < 0
     if (chains.permits(MANGLE, OUTPUT) >= 0) return false
     if (isFirst && chains.permits(NAT, OUTPUT) >= 0) return false

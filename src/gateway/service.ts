@@ -4,7 +4,7 @@ import * as ipv4 from '../wire/ipv4.ts'
 import * as udp from '../wire/udp.ts'
 import type { Link } from './link.ts'
 
-const DHCP_SERVER = 67
+export const DHCP_SERVER = 67
 const DHCP_CLIENT = 68
 const DOMAIN = 53
 
