@@ -18,6 +18,8 @@ export const WORLD = '192.0.2.1'
 /** The switch on the LAN of a card of its own, and the router there, which is the world, too. */
 export const CARD = '198.18.0.2'
 export const ROUTER = '198.18.0.1'
+/** The world on the LAN of another card, for a bridged network. */
+export const BESIDE = '10.8.0.1'
 /** Every station serves at these ports. */
 export const FIRST = 7000
 export const LAST = 7004
@@ -43,7 +45,7 @@ export interface Guest {
   isBare?: boolean
 }
 
-/** `card0` is a card at the router's LAN. A guest's port is its name with a 0. */
+/** `card0` and `card1` are cards at the LANs of ROUTER and BESIDE. A guest's port is its name with a 0. */
 export interface Plan {
   networks: Record<string, object>
   guests: Record<string, Guest>
@@ -68,6 +70,7 @@ export class Borough {
     const world = new Namespace('world')
     plug(host, world, 'wan', [`${HOST}/24`, `${WORLD}/24`])
     plug(host, world, 'card0', ['', `${ROUTER}/24`])
+    plug(host, world, 'card1', ['', `${BESIDE}/24`])
     mustSync(...host.argv('ip', 'route', 'add', 'default', 'via', WORLD))
     const places = Object.entries(guests).map(([name, guest]) => ({
       name,
