@@ -62,81 +62,71 @@ class Guest {
   }
 }
 
-/** A few rules in every table. */
-function rules(random: Random): string {
-  const protocol = () => random.of(['tcp', 'udp'])
-  const port = () => random.of(PORTS)
-  const some = (most: number, make: () => string) => Array.from({ length: random.below(most + 1) }, make)
-  const asked = () =>
-    random.of([
-      ...['', '-i lan', '-i a', '-i other', '! -i b', `-p ${protocol()} --dport ${port()}`, '-p icmp'],
-      ...['-m conntrack --ctstate NEW', '-m conntrack --ctstate ESTABLISHED', '-m conntrack --ctstate DNAT'],
-      ...[
-        '-m conntrack --ctstate INVALID,UNTRACKED',
-        `-m mark --mark ${random.below(3)}`,
-        `-s ${A}`,
-        '-m ttl --ttl-eq 63',
-      ],
-    ])
-  const target = () => random.of(['ACCEPT', 'ACCEPT', 'ACCEPT', 'DROP', 'REJECT', 'RETURN', 'user', 'LOG'])
-  const forward = () => random.of(['', '', '-o other', '-o b', '! -o lan'])
-  const mangled = () =>
-    random.of([
-      `MARK --set-mark ${random.below(3)}`,
-      'DROP',
-      `CONNMARK --set-mark ${port()}`,
+const protocol = (random: Random) => random.of(['tcp', 'udp'])
+const service = (random: Random) => `-p ${protocol(random)} --dport ${random.of(PORTS)}`
+const some = (random: Random, most: number, make: () => string) =>
+  Array.from({ length: random.below(most + 1) }, make)
+
+/** What a rule of filter asks. */
+function asked(random: Random): string {
+  return random.of([
+    ...['', '-i lan', '-i a', '-i other', '! -i b', service(random), '-p icmp', `-s ${A}`],
+    ...['-m conntrack --ctstate NEW', '-m conntrack --ctstate ESTABLISHED', '-m conntrack --ctstate DNAT'],
+    ...['-m conntrack --ctstate INVALID,UNTRACKED', `-m mark --mark ${random.below(3)}`],
+    '-m ttl --ttl-eq 63',
+  ])
+}
+
+function rawRules(random: Random): string[] {
+  const rule = () => `-A PREROUTING ${service(random)} -j ${random.of(['NOTRACK', 'DROP'])}`
+  return ['*raw', ...some(random, 2, rule), 'COMMIT']
+}
+
+function mangleRules(random: Random): string[] {
+  const rule = () => {
+    const target = random.of([
+      ...[`MARK --set-mark ${random.below(3)}`, 'DROP', `CONNMARK --set-mark ${random.of(PORTS)}`],
       'TTL --ttl-set 60',
     ])
-  const named = () =>
-    random.of([
-      'SNAT --to-source 10.3.0.1',
-      'SNAT --to-source 10.3.0.8:5000-5999',
-      'MASQUERADE',
-      'ACCEPT',
-      'RETURN',
+    const chain = random.of(['PREROUTING', 'FORWARD', 'POSTROUTING', 'INPUT'])
+    return `-A ${chain} ${service(random)} -j ${target}`
+  }
+  const marked = () => `-A FORWARD -m connmark --mark ${random.of(PORTS)} -j DROP`
+  return ['*mangle', ...some(random, 3, rule), ...some(random, 1, marked), 'COMMIT']
+}
+
+function natRules(random: Random): string[] {
+  const led = () => `-A PREROUTING ${service(random)} -j DNAT --to-destination ${B}:${random.of(PORTS)}`
+  const named = () => {
+    const target = random.of([
+      ...['SNAT --to-source 10.3.0.1', 'SNAT --to-source 10.3.0.8:5000-5999', 'MASQUERADE'],
+      ...['ACCEPT', 'RETURN'],
     ])
+    return `-A POSTROUTING -o other ${service(random)} -j ${target}`
+  }
+  return ['*nat', ...some(random, 3, led), ...some(random, 2, named), 'COMMIT']
+}
+
+function filterRules(random: Random): string[] {
+  const policies = ['FORWARD', 'INPUT'].map((chain) => `:${chain} ${random.of(['ACCEPT', 'DROP'])}`)
+  const target = () => random.of(['ACCEPT', 'ACCEPT', 'ACCEPT', 'DROP', 'REJECT', 'RETURN', 'user', 'LOG'])
+  const way = () => random.of(['', '', '-o other', '-o b', '! -o lan'])
+  const first = ['-m conntrack --ctstate ESTABLISHED -j ACCEPT', '-j LOG'].slice(random.below(2))
+  const own = () => random.of(['ACCEPT', 'DROP', 'RETURN', 'REJECT'])
   return [
-    ...[
-      '*raw',
-      ...some(
-        2,
-        () => `-A PREROUTING -p ${protocol()} --dport ${port()} -j ${random.of(['NOTRACK', 'DROP'])}`,
-      ),
-      'COMMIT',
-    ],
-    ...[
-      '*mangle',
-      ...some(
-        3,
-        () =>
-          `-A ${random.of(['PREROUTING', 'FORWARD', 'POSTROUTING', 'INPUT'])} -p ${protocol()} --dport ${port()} -j ${mangled()}`,
-      ),
-    ],
-    ...some(1, () => `-A FORWARD -m connmark --mark ${port()} -j DROP`),
-    ...[
-      'COMMIT',
-      '*nat',
-      ...some(
-        3,
-        () => `-A PREROUTING -p ${protocol()} --dport ${port()} -j DNAT --to-destination ${B}:${port()}`,
-      ),
-    ],
-    ...some(2, () => `-A POSTROUTING -o other -p ${protocol()} --dport ${port()} -j ${named()}`),
-    ...[
-      'COMMIT',
-      '*filter',
-      `:FORWARD ${random.of(['ACCEPT', 'DROP'])}`,
-      `:INPUT ${random.of(['ACCEPT', 'DROP'])}`,
-      ':user -',
-    ],
-    ...some(3, () => `-A INPUT ${asked()} -j ${target()}`),
-    ...['-m conntrack --ctstate ESTABLISHED -j ACCEPT', '-j LOG']
-      .slice(random.below(2))
-      .map((each) => `-A FORWARD ${each}`),
-    ...some(6, () => `-A FORWARD ${asked()} ${forward()} -j ${target()}`),
-    ...some(3, () => `-A user ${asked()} -j ${random.of(['ACCEPT', 'DROP', 'RETURN', 'REJECT'])}`),
-    ...['COMMIT', ''],
-  ].join('\n')
+    ...['*filter', ...policies, ':user -'],
+    ...some(random, 3, () => `-A INPUT ${asked(random)} -j ${target()}`),
+    ...first.map((each) => `-A FORWARD ${each}`),
+    ...some(random, 6, () => `-A FORWARD ${asked(random)} ${way()} -j ${target()}`),
+    ...some(random, 3, () => `-A user ${asked(random)} -j ${own()}`),
+    'COMMIT',
+  ]
+}
+
+/** A few rules in every table. */
+function rules(random: Random): string {
+  const all = [...rawRules(random), ...mangleRules(random), ...natRules(random), ...filterRules(random)]
+  return `${all.join('\n')}\n`
 }
 
 /** A packet, and the words that ask about it. */
