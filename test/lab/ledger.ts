@@ -18,8 +18,6 @@ export interface Carried extends Sent {
 const PORTS = 7
 /** how the name of a packet in pieces begins */
 const PIECE = 'pieces of '
-/** RFC 1812 4.3.2.5: the precedence of errors, which nothing else has here */
-const TOS = 0xc0
 
 export class Ledger {
   given = 0
@@ -28,18 +26,32 @@ export class Ledger {
   /** drops of fragments that had been taken before */
   late = 0
   private readonly house: House
+  /** ICMP errors and resets that the gateway sent of its own and that did not leave yet: how often, by their bytes */
+  private readonly said = new Map<string, number>()
 
   constructor(house: House) {
     this.house = house
-    const { arp, fragments } = house.parts
+    const { arp, fragments, icmp } = house.parts
     this.hear(arp, 'hear', (answer) => this.take(answer))
     this.hear(fragments, 'add', (answer) => this.take(answer))
+    const permits = icmp.permits.bind(icmp)
+    icmp.permits = (at, length, ...rest) => {
+      const isOut = permits(at, length, ...rest)
+      if (isOut) this.note(at, length)
+      return isOut
+    }
     const count = fragments['count'].bind(fragments)
     fragments['count'] = (d: number, why: number) => {
       const before = this.dropped
       count(d, why)
       this.late += this.dropped - before
     }
+  }
+
+  /** Notes the frame at `at` as the gateway's own. */
+  private note(at: number, length: number): void {
+    const name = hex(this.house.rig.arena.u8.subarray(at, at + length))
+    this.said.set(name, (this.said.get(name) ?? 0) + 1)
   }
 
   /** Listens to what a part answers. */
@@ -70,11 +82,23 @@ export class Ledger {
     return this.given - (this.left + this.dropped - this.late + this.held + this.taken)
   }
 
+  /** True for what the gateway says: ARP that bears its MAC, and what was noted. */
+  private isOwn(frame: Uint8Array): boolean {
+    if (frame[10] !== 2 || frame[4 + 6] !== 2 || frame[6] !== 2) return false
+    if (frame[12] === 8 && frame[13] === 6) return true
+    const name = hex(frame)
+    const times = this.said.get(name) ?? 0
+    if (times > 1) this.said.set(name, times - 1)
+    else this.said.delete(name)
+    return times > 0
+  }
+
   /** What left every port since the last call; a packet in pieces, or flooded, left once. */
   collect(): Carried[] {
     const all: Carried[] = []
     for (let port = 0; port < PORTS; port++)
-      for (const sent of this.house.rig.taken(port)) all.push({ ...sent, port, isOwn: isOwn(sent.frame) })
+      for (const sent of this.house.rig.taken(port))
+        all.push({ ...sent, port, isOwn: this.isOwn(sent.frame) })
     const copies = new Map<string, number[]>()
     for (const each of all.filter(({ isOwn }) => !isOwn)) {
       const name = nameOf(each)
@@ -87,19 +111,15 @@ export class Ledger {
   }
 }
 
-/** Frames of the gateway's own have its MAC and are ARP, or ICMP errors. */
-function isOwn(frame: Uint8Array): boolean {
-  if (frame[10] !== 2 || frame[4 + 6] !== 2 || frame[6] !== 2) return false
-  const type = (frame[12] << 8) | frame[13]
-  if (type === 0x0806) return true
-  return type === 0x0800 && (frame[15] & 0xe0) === TOS && frame[23] === 1 && [3, 11].includes(frame[34])
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
 }
 
 /** The same for all pieces of a packet, and for all copies of a frame. */
 function nameOf({ frame }: Carried): string {
   const isPiece = frame[12] === 8 && frame[13] === 0 && (((frame[20] << 8) | frame[21]) & 0x3fff) !== 0
   const isRouted = frame[6] === 2 && frame[10] === 2
-  if (!isPiece || !isRouted) return Buffer.from(frame).toString('hex')
+  if (!isPiece || !isRouted) return hex(frame)
   return PIECE + [...frame.subarray(18, 20), frame[23], ...frame.subarray(26, 34)].join()
 }
 
