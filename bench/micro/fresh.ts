@@ -2,19 +2,22 @@
  * Flows that begin: the first packet of each, 64-byte UDP of one guest, through conntrack, a mapping and SNAT. A million a second is 1,000 ns
  * each. Endpoint-independent mappings without overloading are one for each port of the guest, so the flows differ in where they lead.
  */
+import { many } from '../rules/text.ts'
 import type { Case } from './case.ts'
 import { CALL, FlowQueue, gateway } from './gateway.ts'
+import { enforce, usual } from './ruled.ts'
 
 const CAPACITY = 1_048_576
 const everything = { protocol: 0, source: 0, destination: 0, sourcePort: 0, destinationPort: 0 }
 
 /** A table that fills: it is emptied, untimed, whenever it is full. */
-function filling(): Case {
+function filling(name: string, rules: string | null): Case {
   const { arena, dataplane, guest, sink, swap } = gateway(CAPACITY)
+  if (rules !== null) enforce(swap, rules)
   const queue = new FlowQueue(arena, CAPACITY, 64)
   let made = 0
   return {
-    name: `new flow, up to ${CAPACITY}, burst 64`,
+    name,
     frames: CALL,
     before: () => {
       if (sink.sent !== made) throw new Error(`${sink.sent} of ${made} flows came through`)
@@ -53,5 +56,11 @@ function crowded(): Case {
 }
 
 export function fresh(): Case[] {
-  return [filling(), crowded()]
+  const name = `new flow, up to ${CAPACITY}, burst 64`
+  return [
+    filling(name, null),
+    crowded(),
+    filling(`${name}, the usual six rules`, usual),
+    filling(`${name}, 10000 rules`, many(10_000)),
+  ]
 }

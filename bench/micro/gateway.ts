@@ -18,6 +18,7 @@ import {
 import type { Queue } from '../../src/port/queue.ts'
 import * as binding from '../../src/table/binding.ts'
 import * as flow from '../../src/table/flow.ts'
+import * as journal from '../../src/table/journal.ts'
 import * as mac from '../../src/table/mac.ts'
 import * as neighbour from '../../src/table/neighbour.ts'
 import * as tally from '../../src/table/tally.ts'
@@ -199,7 +200,7 @@ export function gateway(capacity: number) {
         timeouts: timeouts(),
         redirects: [],
         tallyAt: arena.allocate('tally', tally.LENGTH).at,
-        journalAt: 0,
+        journalAt: arena.allocate('journal', journal.lengthOf()).at,
         names: null,
       },
     },

@@ -10,20 +10,15 @@ import { duplex } from './duplex.ts'
 import { tables } from './flow.ts'
 import { fresh } from './fresh.ts'
 import { generated, translated } from './gateway.ts'
+import { type Figure, judge, table } from './goals.ts'
 import { memory } from './memory.ts'
 import { parts } from './parts.ts'
+import { loading, ruled } from './ruled.ts'
 import { speech } from './speech.ts'
 
 /** A case runs this long, in milliseconds, after a warm-up in which V8 optimises it. */
 const TIME_MS = 400
 const WARM_MS = 400
-
-interface Figure {
-  name: string
-  /** nanoseconds a frame: the median call, and the best */
-  median: number
-  least: number
-}
 
 async function measure(cases: Case[]): Promise<Figure[]> {
   const figures: Figure[] = []
@@ -47,6 +42,7 @@ const figures = await measure([
   ...tables(),
   generated(1_048_576),
   ...translated(),
+  ...ruled(),
   ...fresh(),
   ...speech(),
   ...chains(),
@@ -56,10 +52,12 @@ for (const { name, median, least } of figures) {
   process.stdout.write(`| ${name} | ${median.toFixed(1)} | ${least.toFixed(1)} |\n`)
 }
 const room = memory()
-process.stdout.write(`\n${room.text}\n`)
+const load = loading()
+const goals = judge(figures, load.ms)
+process.stdout.write(`\n${table(goals)}\n${room.text}\n- ${load.text}\n`)
 const folder = join(root, 'bench/results')
 mkdirSync(folder, { recursive: true })
 writeFileSync(
   join(folder, 'micro.json'),
-  `${JSON.stringify({ node: process.versions.node, figures, memory: room.bytes }, null, 2)}\n`,
+  `${JSON.stringify({ node: process.versions.node, figures, goals, memory: room.bytes, loading: load.ms }, null, 2)}\n`,
 )

@@ -125,6 +125,8 @@ async function take(ground: Ground, joint: RulesJoint, seconds: number): Promise
     await sleep(ms, undefined, { signal: ground.signal })
     quiet.push({ from, to: now() })
   }
+  // Answers to the load's first frames may still be on their way.
+  await sleep(pauseMs, undefined, { signal: ground.signal })
   const before = passed(ground)
   const replies = await during(ground, () =>
     sending(ground, frames, async () => {

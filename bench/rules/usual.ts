@@ -6,7 +6,9 @@ import { type Route, transfer } from '../compare/throughput.ts'
 import { established } from './flows.ts'
 import { needs, received, write } from './rate.ts'
 import { far, type RulesJoint } from './site.ts'
-import { small } from './text.ts'
+import { ports, small } from './text.ts'
+
+const accept = `-p udp -m udp --dport ${ports.first}:${ports.last}`
 
 async function take(ground: Ground, joint: RulesJoint, seconds: number): Promise<Sample> {
   const way: Route = { client: 'a', server: 'b', address: far.address, reverse: false }
@@ -16,7 +18,7 @@ async function take(ground: Ground, joint: RulesJoint, seconds: number): Promise
     return { frames, gigabits }
   }
   const none = await both()
-  await joint.restore(write(ground, small()))
+  await joint.restore(write(ground, small(accept)))
   const usual = await both()
   return {
     noneFrames: none.frames,
