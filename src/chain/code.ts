@@ -32,7 +32,6 @@ export function ruleCode(asked: readonly Asked[], action: Action, before = ''): 
   const slow = conditions.findIndex(({ nature }) => nature === SLOW)
   const free = slow < 0 ? conditions : conditions.slice(0, slow)
   const bound = slow < 0 ? [] : conditions.slice(slow)
-  const text = (nature: number) => free.filter((each) => each.nature === nature).map((each) => each.text)
   const guarded = bound.length > 0 || action.nature === SLOW
   const volatile = action.nature === PURE ? SET_VOLATILE : ''
   const counted = `${before}L[x[${x.MET}]++]=${NUMBER};${action.text}`
@@ -41,10 +40,18 @@ export function ruleCode(asked: readonly Asked[], action: Action, before = ''): 
     counted,
   )}`
   if (guarded) inner = `${IF_FAST}x[${x.RULE}]=${NUMBER};${inner}`
-  const pure = text(PURE)
-  if (pure.length > 0) inner = `${SET_VOLATILE}${when(pure, inner)}`
   const drops = asked.some((each) => each.drops) ? `if(x[${x.HOTDROP}])return ${x.DROP};` : ''
-  return when(text(STATIC), inner) + drops
+  return nest(free, inner) + drops
+}
+
+/** What costs least is asked first, but nothing before a condition that may drop the packet and stands before it. */
+function nest(free: readonly Asked[], then: string): string {
+  const drop = free.findIndex((each) => each.drops)
+  if (drop >= 0 && drop < free.length - 1)
+    return nest(free.slice(0, drop + 1), nest(free.slice(drop + 1), then))
+  const text = (nature: number) => free.filter((each) => each.nature === nature).map((each) => each.text)
+  const pure = text(PURE)
+  return when(text(STATIC), pure.length > 0 ? `${SET_VOLATILE}${when(pure, then)}` : then)
 }
 
 function when(conditions: string[], then: string): string {

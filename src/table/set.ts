@@ -19,12 +19,12 @@ export const RETURN_NOMATCH = 0x1000
 /** what `left` says of entries that there are not */
 export const NOTHING = -2
 
-/** The packet's port on one side, ICMP's type << 8 | code, -1 where the protocol has none that sets know. */
+/** The packet's port on one side, ICMP's type << 8 | code, 0 where the protocol has none that sets know. */
 function portOf(regs: Int32Array, isDestination: number): number {
   const protocol = regs[x.PROTOCOL]
   const ports = regs[x.PORTS]
   if (protocol === 1) return ports & 0xffff
-  if (protocol !== 6 && protocol !== 17 && protocol !== 132 && protocol !== 136) return -1
+  if (protocol !== 6 && protocol !== 17 && protocol !== 132 && protocol !== 136) return 0
   return isDestination === 0 ? ports >>> 16 : ports & 0xffff
 }
 
@@ -75,7 +75,7 @@ export class SetTable extends Entries {
     else {
       const port = portOf(regs, how & 2)
       // A rule that names fewer dimensions than the set has never matches, as in the kernel.
-      if (port < 0 || (how & 0xff) < 2 * DIMENSION) return false
+      if ((how & 0xff) < 2 * DIMENSION) return false
       found = this.looks(body, address, port, regs[x.PROTOCOL], now)
       if (type === s.HASH_IP_PORT) return found > 0
     }
@@ -176,7 +176,7 @@ export class SetTable extends Entries {
     const isPair = type === s.HASH_IP_PORT || type === s.HASH_NET_PORT
     const protocol = isBitmap || isPair ? regs[x.PROTOCOL] : 0
     const port = isBitmap || isPair ? portOf(regs, isBitmap ? how & 1 : how & 2) : 0
-    if (port < 0 || (isPair && (how & 0xff) < 2 * DIMENSION)) return UNFIT
+    if (isPair && (how & 0xff) < 2 * DIMENSION) return UNFIT
     if (isBitmap && protocol !== 6 && protocol !== 17) return UNFIT
     // Into a set of networks an address comes with the longest prefix that is in use.
     const isNet = type === s.HASH_NET || type === s.HASH_NET_PORT

@@ -221,10 +221,21 @@ function sets(random: Random): string {
 /** A ruleset, its name `serial`: what the kernel keeps under a name is no other ruleset's. */
 export function ruleset(random: Random, serial: number): Written {
   const written: Written = { sets: sets(random), chains: [], lines: [] }
+  // Each packet of a ruleset with connlimit waits for the kernel's tick: few rulesets have it.
+  const isPatient = random.once(8)
   for (const name of Object.keys(bases)) {
     if (name !== 'filter' && random.once(3)) {
       for (const hook of bases[name]) written.chains.push({ table: name, name: hook, policy: 'ACCEPT' })
     } else table(random, name, serial, written)
   }
-  return tidied(written)
+  const lines = written.lines.filter(({ text }) => isPatient || !text.includes('connlimit'))
+  return tidied(plain({ ...written, lines }))
+}
+
+/** Behind CT --zone the raw table sees the kernel's template of a connection, which is nobody's: what asks for connections is left out there. */
+function plain(written: Written): Written {
+  const isRaw = ({ table }: Line) => table === 'raw'
+  if (!written.lines.some((line) => isRaw(line) && line.text.includes('--zone'))) return written
+  const asks = /-m (conntrack|state|connmark|connbytes|connlimit)|CONNMARK/
+  return { ...written, lines: written.lines.filter((line) => !isRaw(line) || !asks.test(line.text)) }
 }

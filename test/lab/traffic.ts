@@ -223,7 +223,7 @@ export class Traffic {
       const head = join(u16(ends.from), u16(ends.to))
       return { station, packet: this.write.packet(ends, UDP, join(head, u16(900), [0, 0])) }
     }
-    if (dice < 6) return { station, packet: this.write.packet(ends, random.of([50, 99]), random.bytes(12)) }
+    if (dice < 6) return { station, packet: this.write.packet(ends, 50, random.bytes(12)) }
     const [type, code] = random.of([
       [13, 0],
       [17, 0],

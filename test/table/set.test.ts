@@ -89,7 +89,7 @@ describe('what rules ask', () => {
     expect(set.holds(ip('10.0.0.0'), 16, 0, 0, 0)).toBe(0)
   })
 
-  it('an address with a port, both dimensions named; ICMP by type and code, other protocols never', () => {
+  it('an address with a port, both dimensions named; ICMP by type and code, other protocols as port 0', () => {
     const { set } = shelf.make({ type: shape.HASH_IP_PORT })
     set.add(ip('10.0.0.1'), keyOf(32, 80, 6), 0, -1, false, 0)
     set.add(ip('10.0.0.1'), keyOf(32, 8 << 8, 1), 0, -1, false, 0)
@@ -101,7 +101,7 @@ describe('what rules ask', () => {
     ])
     const icmp = packet({ [x.SOURCE]: ip('10.0.0.1'), [x.PROTOCOL]: 1, [x.PORTS]: 8 << 8 })
     const gre = packet({ [x.SOURCE]: ip('10.0.0.1'), [x.PROTOCOL]: 47 })
-    expect([set.meets(icmp, SRC_DST), set.meets(gre, SRC_DST)]).toEqual([true, false])
+    expect([set.meets(icmp, SRC_DST), set.meets(gre, SRC_DST)]).toEqual([true, true])
   })
 
   it('a network with a port', () => {

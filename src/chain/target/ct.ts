@@ -1,7 +1,7 @@
 /** -j CT: what conntrack, that stands behind the raw table, makes of the packet. */
 import { type Action, STATIC, type TargetKind, Wrong } from '../extension.ts'
 import { integer } from '../number.ts'
-import { NOTRACK, SPOKEN, ZONE } from '../registers.ts'
+import { NOTRACK, SPOKEN, STATE, STATE_UNTRACKED, ZONE } from '../registers.ts'
 
 interface Ct {
   notrack: boolean
@@ -31,8 +31,11 @@ export const ct: TargetKind<Ct> = {
   print({ notrack, zone }) {
     return [...(notrack ? ['--notrack'] : []), ...(zone === 0 ? [] : ['--zone', `${zone}`])]
   },
-  code: ({ notrack, zone }) => decide(notrack ? `x[${NOTRACK}]=1;` : `x[${ZONE}]=${zone};`),
+  code: ({ notrack, zone }) => decide(notrack ? UNTRACK : `x[${ZONE}]=${zone};`),
 }
+
+/** Rules of the raw table behind it know at once that the packet is not tracked. */
+export const UNTRACK = `x[${NOTRACK}]=1;x[${STATE}]=${STATE_UNTRACKED};`
 
 /** The first rule that speaks decides, also if it says nothing; without tracking there is no zone. */
 export function decide(text: string): Action {

@@ -1,11 +1,10 @@
 /** -j NOTRACK: -j CT --notrack in one word. */
 import type { TargetKind } from '../extension.ts'
-import { NOTRACK } from '../registers.ts'
 import { plain } from './accept.ts'
-import { decide } from './ct.ts'
+import { decide, UNTRACK } from './ct.ts'
 
 export const notrack: TargetKind<null> = {
   ...plain('NOTRACK'),
   tables: ['raw'],
-  code: () => decide(`x[${NOTRACK}]=1;`),
+  code: () => decide(UNTRACK),
 }
