@@ -33,6 +33,8 @@ export type Metric =
   | 'roundTrip'
   | 'roundTripReplacing'
   | 'roundTripAdded'
+  | 'replacingRate'
+  | 'restoreIdle'
   | 'restoreLongest'
 
 /** TCP through a NAT, by who sends and how many streams: to the outside, from the outside, in through a published port. */
@@ -88,7 +90,9 @@ export const rows: Record<Metric, Row> = {
   roundTrip: { title: 'longest round trip under the same load', unit: 'ms', digits: 2 },
   roundTripReplacing: { title: 'longest round trip while rules are replaced', unit: 'ms', digits: 2 },
   roundTripAdded: { title: 'added to a round trip by that', unit: 'ms', digits: 2 },
-  restoreLongest: { title: 'replacing under load, from command to in force', unit: 'ms', digits: 0 },
+  replacingRate: { title: 'frames received while rules are replaced, of those before', unit: '%', digits: 1 },
+  restoreIdle: { title: 'replacing 10,000 rules, from command to in force', unit: 'ms', digits: 0 },
+  restoreLongest: { title: 'the same under load, the longest', unit: 'ms', digits: 0 },
   gigabyteMachine: { title: 'CPU per GB of TCP, whole machine', unit: 's', digits: 2 },
   gigabyteSwitch: { title: 'CPU per GB of TCP, switch', unit: 's', digits: 2 },
   framesMachine: { title: 'CPU per million frames, whole machine', unit: 's', digits: 2 },

@@ -70,12 +70,25 @@ export function unanswered(replies: Echo[]): number {
     : replies[replies.length - 1].sequence - replies[0].sequence + 1 - replies.length
 }
 
+/** A while, in seconds since 1970, and the frames that arrived in it. */
 interface Span {
   from: number
   to: number
+  arrived: number
 }
 
-const now = () => Date.now() / 1000
+async function span(ground: Ground, work: () => Promise<unknown>): Promise<Span> {
+  const before = passed(ground).arrived
+  const from = Date.now() / 1000
+  await work()
+  return { from, to: Date.now() / 1000, arrived: passed(ground).arrived - before }
+}
+
+/** Frames a second over several whiles. */
+function pace(spans: Span[]): number {
+  const arrived = spans.reduce((sum, each) => sum + each.arrived, 0)
+  return arrived / spans.reduce((sum, each) => sum + each.to - each.from, 0)
+}
 
 function longest(replies: Echo[], spans: Span[]): number {
   // A reply within a span, or one that was waited for in it.
@@ -115,15 +128,17 @@ async function take(ground: Ground, joint: RulesJoint, seconds: number): Promise
     writeFileSync(file, many(count, seed))
     return file
   })
-  await joint.restore(texts[0])
+  const idle = await joint.restore(texts[0])
   const frames = await established(ground)
   const quiet: Span[] = []
   const changing: Span[] = []
   const took: number[] = []
   const rest = async (ms: number) => {
-    const from = now()
-    await sleep(ms, undefined, { signal: ground.signal })
-    quiet.push({ from, to: now() })
+    quiet.push(await span(ground, () => sleep(ms, undefined, { signal: ground.signal })))
+  }
+  const change = async (text: string) => {
+    took.push(await joint.restore(text))
+    await sleep(pauseMs / 3, undefined, { signal: ground.signal })
   }
   // Answers to the load's first frames may still be on their way.
   await sleep(pauseMs, undefined, { signal: ground.signal })
@@ -133,10 +148,7 @@ async function take(ground: Ground, joint: RulesJoint, seconds: number): Promise
       await sleep(pauseMs, undefined, { signal: ground.signal })
       for (const text of [texts[1], texts[0], texts[1]]) {
         await rest((seconds * 1000) / 2)
-        const from = now()
-        took.push(await joint.restore(text))
-        await sleep(pauseMs / 3, undefined, { signal: ground.signal })
-        changing.push({ from, to: now() })
+        changing.push(await span(ground, () => change(text)))
       }
       await rest((seconds * 1000) / 2)
     }),
@@ -149,6 +161,8 @@ async function take(ground: Ground, joint: RulesJoint, seconds: number): Promise
     roundTrip: undisturbed,
     roundTripReplacing: disturbed,
     roundTripAdded: Math.max(0, disturbed - undisturbed),
+    replacingRate: (100 * pace(changing)) / pace(quiet),
+    restoreIdle: idle,
     restoreLongest: Math.max(...took),
   }
 }
