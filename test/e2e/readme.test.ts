@@ -53,6 +53,15 @@ suite('quick start', ['unshare', 'bash', 'npx', 'curl', 'timeout', 'qemu-system-
     await leftNothing(host)
   })
 
+  it('rules', async () => {
+    const host = new Namespace('host')
+    const up = 'npx bridgeport up -c examples/rules.yaml --detach'
+    const text = await script(host, up, block('rules check'), 'npx bridgeport down')
+    expect(text).toContain('-A FORWARD -i office -o office-uplink -m comment')
+    expect(text).toMatch(/^passes: leaves by servers to 10\.41\.0\.10/m)
+    await leftNothing(host)
+  })
+
   it('a guest opens its port', async () => {
     const host = new Namespace('host')
     const disk = join(folder('readme'), 'disk.qcow2')

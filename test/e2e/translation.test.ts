@@ -85,7 +85,11 @@ suite('nat rules', ['bash', 'tcpdump', 'dig', 'python3', 'curl', ...qemu], () =>
         'next 198.18.0.1',
         'blue 198.18.0.1',
       ])
-      expect(await place.counted(pass)).toBe(2)
+      expect([await place.asks('world', HOST, 8001), await place.asks('red', '10.1.0.1')]).toEqual([
+        'red 10.1.0.1',
+        expect.stringMatching(/^host /),
+      ])
+      expect(await place.counted(pass)).toBe(4)
     })
   })
 
