@@ -23,6 +23,7 @@ export type Metric =
   | 'meanwhile'
   | 'meanwhileFull'
   | `rules${0 | 10 | 100 | 1000 | 10000}`
+  | `wide${1000 | 10000}`
   | `fresh${0 | 1000 | 10000}`
   | 'noneFrames'
   | 'usualFrames'
@@ -78,6 +79,8 @@ export const rows: Record<Metric, Row> = {
   rules100: { title: 'frames of connections, 100 rules', unit: 'kpps', digits: 0 },
   rules1000: { title: 'frames of connections, 1,000 rules', unit: 'kpps', digits: 0 },
   rules10000: { title: 'frames of connections, 10,000 rules', unit: 'kpps', digits: 1 },
+  wide1000: { title: 'the same, 1,000 rules about 10.0.0.0/8', unit: 'kpps', digits: 0 },
+  wide10000: { title: 'the same, 10,000 rules about 10.0.0.0/8', unit: 'kpps', digits: 1 },
   fresh0: { title: 'first frames of flows, no rule', unit: 'kpps', digits: 0 },
   fresh1000: { title: 'first frames of flows, 1,000 rules', unit: 'kpps', digits: 0 },
   fresh10000: { title: 'first frames of flows, 10,000 rules', unit: 'kpps', digits: 1 },

@@ -35,6 +35,10 @@ async function takeRate(ground: Ground, joint: RulesJoint, seconds: number): Pro
     await joint.restore(write(ground, many(count)))
     sample[`rules${count}`] = await received(ground, joint, seconds, await established(ground))
   }
+  for (const count of [1000, 10_000] as const) {
+    await joint.restore(write(ground, many(count, 1, 'wide')))
+    sample[`wide${count}`] = await received(ground, joint, seconds, await established(ground))
+  }
   return sample
 }
 

@@ -2,7 +2,13 @@
 /** Ports of what is sent: no rule but the last is about them. */
 export const ports = { first: 61_000, last: 65_000 }
 
-/** The networks that rules are about: those around the receiver, under four masks. */
+/**
+ * Where rules are about: parts of 10.78.0.0/16, which the receiver is in, or of 10.0.0.0/8. Of the first a quarter means the receiver's
+ * address, and the port decides; of the second hardly one does: a list that is gone through in order is at its best there.
+ */
+const near = { start: 0x0a4e0000, bits: 16 }
+const wide = { start: 0x0a000000, bits: 24 }
+/** Four masks. */
 const lengths = [24, 16, 28, 20]
 
 /** The same numbers every time, other ones for another seed. */
@@ -26,11 +32,12 @@ function around(address: number, bits: number): string {
 }
 
 /** So many rules of prefix, protocol and port, none of which means what is sent; no rule at all is the policy alone. */
-export function many(count: number, seed = 1): string {
+export function many(count: number, seed = 1, about: 'near' | 'wide' = 'near'): string {
   if (count === 0) return whole([])
   const below = dice(seed)
+  const { start, bits } = about === 'near' ? near : wide
   const rules = Array.from({ length: count - 1 }, (_, n) => {
-    const network = around((10 << 24) + below(2 ** 24), lengths[n % lengths.length])
+    const network = around(start + below(2 ** bits), lengths[n % lengths.length])
     return `-A FORWARD -d ${network} -p udp -m udp --dport ${1 + below(60_000)} -j DROP`
   })
   return whole([...rules, '-A FORWARD -j ACCEPT'])
