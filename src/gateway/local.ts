@@ -129,7 +129,7 @@ export class Local {
     chains.enter(own, now)
     chains.leave(link, egress.index)
     const isRelated = about !== null && this.belongs(about)
-    const isOut = isRelated ? this.relate(own, about) : this.output(own, now)
+    const isOut = isRelated ? this.relate(own, about, now) : this.output(own, now)
     chains.settle(chains.x[r.LENGTH])
     return isOut
   }
@@ -140,15 +140,21 @@ export class Local {
   }
 
   /** The chains for what is RELATED to the packet `about`: conntrack does not look at it, and it is translated as that packet's flow is. */
-  private relate(own: Packet, about: Packet): boolean {
-    const { chains } = this.parts
+  private relate(own: Packet, about: Packet, now: number): boolean {
+    const { chains, conntrack, links } = this.parts
     const { x } = chains
     own.state = RELATED
     own.flow = about.flow < 0 ? -1 : about.flow ^ 1
     chains.tracked(own)
     if (own.flow < 0) x[r.DIRECTION] = 1
     const isReset = own.protocol === ipv4.PROTOCOL_TCP
+    // The connection is over for both sides, as nf_ct_set_closing has it.
+    if (isReset && own.flow >= 0) conntrack.tcp.close(own.flow >> 1, now)
     if (isReset) this.turn(about)
+    else if (this.isTranslated(about)) {
+      const meant = this.target(about)
+      x[r.SOURCE] = links.owns(meant) ? meant : own.ingress.address
+    }
     if (chains.permits(RAW, OUTPUT) >= 0 || chains.permits(MANGLE, OUTPUT) >= 0) return false
     if (chains.permits(FILTER, OUTPUT) >= 0 || chains.permits(MANGLE, POSTROUTING) >= 0) return false
     // As in the kernel: a reset is the first packet of its flow that comes by here.
@@ -157,12 +163,17 @@ export class Local {
     return true
   }
 
+  /** Where a packet goes at last. */
+  private target(about: Packet): number {
+    return about.flow < 0 ? about.replySource : this.parts.departure.destination(about.flow)
+  }
+
   /** Rules see a reset as it is before it is translated back. */
   private turn(about: Packet): void {
     const { chains, departure } = this.parts
     const { x } = chains
     const id = about.flow
-    x[r.SOURCE] = id < 0 ? about.replySource : departure.destination(id)
+    x[r.SOURCE] = this.target(about)
     x[r.PORTS] = (x[r.PORTS] & 0xffff) | ((id < 0 ? about.replyPorts : departure.ports(id)) & ~0xffff)
   }
 

@@ -16,6 +16,7 @@ import type { Burst } from '../pipeline/burst.ts'
 import { DHCP, SERVICES } from '../pipeline/program.ts'
 import * as reason from '../pipeline/reason.ts'
 import { DNAT, MARK, NEIGHBOURS, NETWORKS, WORDS } from '../table/flow.ts'
+import * as ipv4 from '../wire/ipv4.ts'
 import * as check from './check.ts'
 import type { Link } from './link.ts'
 import { INVALID, NEW, UNTRACKED } from './packet.ts'
@@ -92,7 +93,7 @@ export class Ruled {
   /** For the gateway itself, as it is behind the translation. */
   private here(burst: Burst, i: number, now: number): number {
     const { packet, chains, local } = this.parts
-    chains.redirect(packet, this.target(), this.port(), this.target() === packet.destination ? 0 : DNAT)
+    chains.redirect(packet, this.target(), this.port(), this.moved())
     return local.input(burst, i, now)
   }
 
@@ -185,6 +186,13 @@ export class Ruled {
     return packet.flow < 0 ? packet.replySource : departure.destination(packet.flow)
   }
 
+  /** DNAT if that is not where the packet itself says, be it by its port alone. */
+  private moved(): number {
+    const { packet } = this.parts
+    if (this.target() !== packet.destination) return DNAT
+    return packet.protocol !== ipv4.PROTOCOL_ICMP && this.port() !== (packet.ports & 0xffff) ? DNAT : 0
+  }
+
   /** And to which port. */
   private port(): number {
     const { packet, departure } = this.parts
@@ -197,8 +205,7 @@ export class Ruled {
     const destination = this.target()
     const isServed = egress.role === SERVICES
     // Rules hear of a service of ours as the guest asked for it.
-    if (!isServed)
-      chains.redirect(packet, destination, this.port(), destination === packet.destination ? 0 : DNAT)
+    if (!isServed) chains.redirect(packet, destination, this.port(), this.moved())
     departure.look(egress, destination, now)
     const { out } = departure
     if (!departure.isReady && chains.engine.asksEgress) {

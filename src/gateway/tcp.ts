@@ -142,6 +142,15 @@ export class Tcp {
     return this.settle(f, direction, old, state, now)
   }
 
+  /** Ends a connection that a rule has reset. */
+  close(flow: number, now: number): void {
+    const { words, timeouts } = this
+    const f = flow * WORDS
+    words[f + STATE] = (words[f + STATE] & ~0x0f) | t.CLOSE
+    words[f + STATUS] = (words[f + STATUS] & ~FAST) | CLOSING
+    words[f + DEADLINE] = (now + timeouts[t.CLOSE]) | 0
+  }
+
   /** The flow goes over into `state`, and its deadline is set. */
   private settle(f: number, direction: number, old: number, state: number, now: number): number {
     const { words, timeouts, window } = this

@@ -219,9 +219,8 @@ export class Traffic {
       return { station, packet }
     }
     if (dice < 5) {
-      // A UDP length beyond the packet.
-      const head = join(u16(ends.from), u16(ends.to))
-      return { station, packet: this.write.packet(ends, UDP, join(head, u16(900), [0, 0])) }
+      // Options that end before they begin.
+      return { station, packet: this.write.tcp({ ...ends, flags: SYN, ...numbers, options: [0, 0, 0, 0] }) }
     }
     if (dice < 6) return { station, packet: this.write.packet(ends, 50, random.bytes(12)) }
     const [type, code] = random.of([

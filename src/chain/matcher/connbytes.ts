@@ -15,9 +15,7 @@ import {
   STATE_INVALID,
   STATE_RELATED,
   STATE_UNTRACKED,
-  TABLE,
 } from '../registers.ts'
-import { RAW } from '../rule.ts'
 
 export const ORIGINAL = 0
 export const REPLY = 1
@@ -52,7 +50,7 @@ export class Connbytes implements Matcher {
 
   ask(x: Int32Array): boolean {
     const { from, to } = this.spec
-    if (x[TABLE] === RAW || (x[STATE] & (STATE_INVALID | STATE_UNTRACKED)) !== 0) return false
+    if ((x[STATE] & (STATE_INVALID | STATE_UNTRACKED)) !== 0) return false
     const value = this.value(x)
     return to >= from ? value >= from && value <= to : value < to || value > from
   }

@@ -1,7 +1,7 @@
 /** -j CONNMARK: the mark of the packet's flow; of a packet that has no flow nothing changes. */
 
 import { MARK as MARK_WORD, WORDS } from '../../table/flow.ts'
-import { PURE, STATIC, type TargetKind, Wrong } from '../extension.ts'
+import { PURE, type TargetKind, Wrong } from '../extension.ts'
 import { type Change, change, changed, options, twice } from '../marking.ts'
 import { hex, integer } from '../number.ts'
 import { FAST, FLOW, MARK, SLOW, STATE, STATE_INVALID, STATE_UNTRACKED } from '../registers.ts'
@@ -48,9 +48,7 @@ export const connmark: TargetKind<Connmark> = {
     if (what === 'set') return ['--set-xmark', `${hex(change.value)}/${hex(change.mask)}`]
     return [`--${what}-mark`, '--nfmask', hex(nfmask ?? ALL), '--ctmask', hex(ctmask ?? ALL)]
   },
-  code({ what, change, nfmask, ctmask }, emit) {
-    // The raw table stands before conntrack.
-    if (emit.tableName === 'raw') return { text: '', nature: STATIC, ends: false }
+  code({ what, change, nfmask, ctmask }) {
     const flow = `w[f]`
     const packet = `x[${MARK}]`
     const kept = { nfmask: (nfmask ?? ALL) | 0, ctmask: (ctmask ?? ALL) | 0 }
