@@ -40,9 +40,8 @@ export class Writer {
   /** An IPv4 packet with a number of its own. */
   packet(ends: Ends, protocol: number, body: Uint8Array): Uint8Array {
     const { random } = this
-    // An echo comes back without what was only padding.
-    const isOwn = ends.destination === '10.0.0.1' || ends.destination === '198.51.100.2'
-    const options = !isOwn && random.once(60) ? [1, 1, 1, 0] : []
+    // An echo comes back without what was only padding, wherever a rule leads it.
+    const options = protocol !== ICMP && random.once(60) ? [1, 1, 1, 0] : []
     const fragment = body.length > 1300 || random.once(3) ? 0 : 0x4000
     const id = this.id++
     const packet = ipv4({ ...ends, protocol, id, fragment, options }, body)
