@@ -10,7 +10,7 @@ import type { Link } from '../gateway/link.ts'
 import { Range } from '../gateway/range.ts'
 import { FOUND, hop, LOCAL, Route } from '../gateway/route.ts'
 import { offered } from '../gateway/service.ts'
-import { DHCP, DNS, GUESTS } from '../pipeline/program.ts'
+import { DHCP, DNS, GUESTS, SERVICES } from '../pipeline/program.ts'
 import * as reason from '../pipeline/reason.ts'
 import * as flow from '../table/flow.ts'
 import { ipv4Text } from './address.ts'
@@ -18,6 +18,9 @@ import { Crossing } from './crossing.ts'
 import type { Parcel } from './parcel.ts'
 import type { Entry, Terrain } from './terrain.ts'
 import { ICMP, type Known, UDP, type Verdict } from './traveller.ts'
+
+const HERE = { verdict: 'passes', reason: null } as const
+const ANSWERED: Verdict = { ...HERE, text: 'the name server of the gateway answers' }
 
 export class Journey extends Crossing {
   private readonly route: Route
@@ -59,8 +62,11 @@ export class Journey extends Crossing {
     if (from !== link.port.index)
       return this.drop(reason.MARTIAN, 'its connection came in by another network')
     const egress = this.terrain.links.at[to]
+    if (egress?.role === SERVICES) return this.serve()
     const other = direction === 0 ? flow.REPLY : 0
-    this.destination = this.end(words[other + flow.SOURCE], words[other + flow.PORTS] >>> 16)
+    const address = words[other + flow.SOURCE]
+    const port = words[other + flow.PORTS] >>> 16
+    this.destination = this.end(address, port)
     this.source = this.end(words[other + flow.DESTINATION], words[other + flow.PORTS] & 0xffff)
     this.tell(
       'nat',
@@ -68,20 +74,20 @@ export class Journey extends Crossing {
         ? `as its connection: ${this.tuple()}`
         : 'its connection is not translated; the nat table is not asked',
     )
-    if (egress === null) return this.input(link)
-    this.move(words[other + flow.SOURCE], words[other + flow.PORTS] >>> 16)
-    return this.forward(link, egress, words[other + flow.SOURCE], parcel.destination, -1)
+    if (egress === null) return this.input(link, address, port)
+    this.move(address, port)
+    return this.forward(link, egress, address, parcel.destination, -1)
   }
 
   /** A packet without a connection: where it goes. */
   private open(link: Link): Verdict {
     const { terrain, parcel } = this
     const { packet, links } = terrain
-    if ((this.service(link, parcel.destination, parcel.destinationPort) & DHCP) !== 0) return this.input(link)
+    const written = parcel.destinationPort
+    if ((this.service(link, parcel.destination, written) & DHCP) !== 0)
+      return this.input(link, parcel.destination, written)
     if (link.address === 0)
       return this.drop(reason.NO_ROUTE, `the gateway has no address in ${terrain.nameOf(link)}`)
-    const martian = check.addresses(parcel.source, parcel.destination, link, links)
-    if (martian >= 0) return this.drop(martian, 'no such address can be behind that network')
     let byRule = false
     if (this.state === 'NEW') {
       const verdict = this.ask('nat', 'PREROUTING')
@@ -89,23 +95,29 @@ export class Journey extends Crossing {
         this.range.destination(packet, link.address)
         byRule = true
         this.tell('DNAT', `the destination becomes ${this.end(packet.replySource, packet.replyPorts >>> 16)}`)
+        this.onward(link)
       } else if (verdict !== r.ACCEPT) return this.ended(reason.RULE_DROPPED)
       else if (this.x[r.EXPLICIT] === 0) this.publish(link)
-      this.destination = this.end(packet.replySource, packet.replyPorts >>> 16)
     } else this.tell('nat', `not asked: the packet is ${this.state}`)
-    const found = this.route.find(packet, packet.replySource, byRule)
-    if (found === LOCAL) return this.input(link)
+    const martian = check.addresses(parcel.source, parcel.destination, link, links)
+    if (martian >= 0) return this.drop(martian, 'no such address can be behind that network')
+    const { replySource } = packet
+    const port = packet.replyPorts >>> 16
+    const found = this.route.find(packet, replySource, byRule)
     const { egress } = this.route
+    if (found === FOUND && egress.role === SERVICES) return this.serve()
+    if (this.state === 'NEW') this.destination = this.end(replySource, port)
+    if (found === LOCAL) return this.input(link, replySource, port)
     if (found !== FOUND && !this.route.isClosed)
-      return this.drop(found, `there is no way to ${ipv4Text(packet.replySource)}`)
-    this.move(packet.replySource, packet.replyPorts >>> 16)
-    return this.forward(link, egress, packet.replySource, parcel.destination, found === FOUND ? -1 : found)
+      return this.drop(found, `there is no way to ${ipv4Text(replySource)}`)
+    this.move(replySource, port)
+    return this.forward(link, egress, replySource, parcel.destination, found === FOUND ? -1 : found)
   }
 
   /** Published ports and services behind the gateway's address. */
   private publish(link: Link): void {
     const { terrain, parcel } = this
-    const { redirects, packet } = terrain
+    const { redirects } = terrain
     // Services of the gateway come before what is led elsewhere.
     if (this.service(link, parcel.destination, parcel.destinationPort) !== 0) return
     const port = parcel.protocol === ICMP ? 0 : parcel.destinationPort
@@ -114,10 +126,28 @@ export class Journey extends Crossing {
       this.redirect = redirects.find(link.uplink.network.index, parcel.protocol, parcel.destination, port)
       if (this.redirect >= 0) this.hairpin = link.uplink
     }
+    this.lead(port)
+  }
+
+  /** A rule has led the packet elsewhere: what stands behind an address of the gateway is found there as ever. */
+  private onward(link: Link): void {
+    const { terrain, parcel } = this
+    const { redirects, packet } = terrain
+    const port = parcel.protocol === ICMP ? 0 : packet.replyPorts >>> 16
+    if (this.service(link, packet.replySource, port) !== 0) return
+    this.redirect = redirects.find(link.network.index, parcel.protocol, packet.replySource, port)
+    this.lead(port)
+  }
+
+  /** Where the redirect that was found leads what is for `port`. */
+  private lead(port: number): void {
+    const { redirects, packet, links } = this.terrain
     if (this.redirect < 0) return
     packet.replySource = redirects.to(this.redirect)
-    if (parcel.protocol !== ICMP)
+    if (this.parcel.protocol !== ICMP)
       packet.replyPorts = (redirects.port(this.redirect, port) << 16) | (packet.replyPorts & 0xffff)
+    // Where a service of ours listens is nobody's business.
+    if (links.list.some((link) => link.role === SERVICES && link.holds(packet.replySource))) return
     this.tell(
       'published',
       `the destination becomes ${this.end(packet.replySource, packet.replyPorts >>> 16)}`,
@@ -212,26 +242,36 @@ export class Journey extends Crossing {
     this.tell('translation', `the source becomes ${this.source} (${how})`)
   }
 
-  /** For the gateway itself. */
-  private input(link: Link): Verdict {
-    const { parcel, terrain, known } = this
+  /** For a service of the gateway that needs TCP: rules hear of it as the guest asked for it. */
+  private serve(): Verdict {
+    const { view } = this.scene
+    const hops = this.x[r.NETWORK] + 8
+    const ttl = view.getUint8(hops)
+    if (ttl <= 1) return this.drop(reason.TTL_EXCEEDED, 'no hop is left')
+    view.setUint8(hops, ttl - 1)
+    return this.heard() ?? ANSWERED
+  }
+
+  /** The chains at INPUT. */
+  private heard(): Verdict | null {
     for (const table of ['mangle', 'filter'] as const) {
       const verdict = this.permits(table, 'INPUT')
       if (verdict !== null) return verdict
     }
-    if (known === null && this.state === 'NEW') {
-      const verdict = this.permits('nat', 'INPUT')
-      if (verdict !== null) return verdict
-    }
-    const { packet } = terrain
-    const address = known === null ? packet.replySource : parcel.destination
-    const port = known === null ? packet.replyPorts >>> 16 : parcel.destinationPort
+    return this.known === null && this.state === 'NEW' ? this.permits('nat', 'INPUT') : null
+  }
+
+  /** For the gateway itself, as it is behind the translation. */
+  private input(link: Link, address: number, port: number): Verdict {
+    const { parcel } = this
+    this.move(address, port)
+    const refused = this.heard()
+    if (refused !== null) return refused
     const service = this.service(link, address, port)
-    const here = { verdict: 'passes', reason: null } as const
-    if ((service & DNS) !== 0) return { ...here, text: 'the name server of the gateway answers' }
-    if ((service & DHCP) !== 0) return { ...here, text: 'the DHCP server of the gateway answers' }
+    if ((service & DNS) !== 0) return ANSWERED
+    if ((service & DHCP) !== 0) return { ...HERE, text: 'the DHCP server of the gateway answers' }
     if (parcel.protocol === ICMP && parcel.type === 8)
-      return { ...here, text: 'the gateway answers the echo' }
+      return { ...HERE, text: 'the gateway answers the echo' }
     if (link.role === GUESTS) return this.drop(reason.NO_SERVICE, `on ${this.destination}`)
     return this.drop(reason.NAT_FILTERED, `${this.destination} leads nobody inside`)
   }

@@ -4,8 +4,9 @@ import { AT, COUNT, END, LENGTH, NETWORK, NOW, TRANSPORT } from '../chain/regist
 import type { Ruleset } from '../chain/rule.ts'
 import type { Scene, Step } from '../chain/walk.ts'
 import { Standing } from '../gateway/standing.ts'
+import { SERVICES } from '../pipeline/program.ts'
 import type { FlowTable } from '../table/flow.ts'
-import { WORDS } from '../table/flow.ts'
+import { NETWORKS, WORDS } from '../table/flow.ts'
 import * as ethernet from '../wire/ethernet.ts'
 import { ipv4Text } from './address.ts'
 import * as flows from './flows.ts'
@@ -60,11 +61,7 @@ export function why(plant: Plant, ruleset: Ruleset, sets: SetDirectory, text: st
   const terrain = new Terrain(plant)
   const entry = terrain.entry(parcel.source, parcel.destination, port)
   const source = flows.source(plant)
-  const known = flows.search(source, {
-    ...{ protocol: parcel.protocol, zone: 0, source: parcel.source, destination: parcel.destination },
-    ports: portsOf(parcel),
-    isExact: parcel.protocol !== ICMP || parcel.id !== null,
-  })
+  const known = connection(source, terrain, parcel, entry)
   if (parcel.protocol === TCP && parcel.flags === null && known !== null) parcel.flags = ACK
   const { at } = plant.arena.allocate('why', PAGE)
   try {
@@ -81,6 +78,30 @@ export function why(plant: Plant, ruleset: Ruleset, sets: SetDirectory, text: st
   } finally {
     plant.arena.free('why')
   }
+}
+
+/** The connection that the packet belongs to, null if there is none. */
+function connection(
+  source: flows.FlowSource,
+  terrain: Terrain,
+  parcel: Parcel,
+  { isOwn }: Entry,
+): Known | null {
+  const key = { protocol: parcel.protocol, zone: 0, isExact: parcel.protocol !== ICMP || parcel.id !== null }
+  const ends = { source: parcel.source, destination: parcel.destination, ports: portsOf(parcel) }
+  const known = flows.search(source, { ...key, ...ends })
+  if (known !== null || !isOwn || parcel.protocol !== TCP) return known
+  // A service of ours says as the gateway what it hears elsewhere.
+  const { ports } = ends
+  const asked = {
+    source: parcel.destination,
+    destination: parcel.source,
+    ports: (ports << 16) | (ports >>> 16),
+  }
+  const question = flows.search(source, { ...key, ...asked })
+  const isServed =
+    question?.direction === 0 && terrain.links.at[question.words[NETWORKS] & 0xffff]?.role === SERVICES
+  return isServed ? { ...question, direction: 1 } : null
 }
 
 function sceneOf({ arena }: Plant, terrain: Terrain, sets: SetDirectory): Scene {

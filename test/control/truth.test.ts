@@ -258,3 +258,31 @@ it('says what then happens', { timeout: 120_000 }, async () => {
   expect(dropped).toBeGreaterThan(40)
   expect(answered).toBeGreaterThan(3)
 })
+
+it('knows that DNS over TCP is the gateway itself, and its answers too', { timeout: 60_000 }, async () => {
+  const { dns: _, ...lan } = { ...off, subnet: '10.0.2.0/24', gateway: GATEWAYS.a }
+  const networks = { ...input.networks, lan }
+  await during({ ...input, networks }, async (fabric) => {
+    const ground = new Ground(fabric)
+    const ask = `tcp ${A}:4000 > ${GATEWAYS.a}:53`
+    const answer = `tcp ${GATEWAYS.a}:53 > ${A}:4000`
+    const syn = tcp(`${A}:4000`, `${GATEWAYS.a}:53`, SYN)
+    const rules = (input: string, output: string) =>
+      `*filter\n:INPUT DROP\n:OUTPUT DROP\n-A INPUT ${input}\n-A OUTPUT ${output}\nCOMMIT\n`
+    const [open, answers] = ['-i lan -p tcp --dport 53 -j ACCEPT', '-m state --state ESTABLISHED -j ACCEPT']
+    await fabric.restoreRules(rules('-p tcp --dport 54 -j ACCEPT', answers))
+    expect(fabric.rulebook.why(ask).reason).toBe('rule_dropped')
+    expect((await ground.send(ground.a, syn)).reason).toBe('rule_dropped')
+    await fabric.restoreRules(rules(open, answers))
+    expect(fabric.rulebook.why(ask)).toMatchObject({ verdict: 'passes', egress: null })
+    const { a } = await ground.send(ground.a, syn)
+    // Its checksum is left to whoever has the port.
+    expect([...(a[0] ?? []).subarray(12, 24)]).toEqual([10, 0, 2, 2, 10, 0, 2, 15, 0, 53, 0x0f, 0xa0])
+    expect(fabric.rulebook.why(answer)).toMatchObject({ state: 'ESTABLISHED', verdict: 'passes' })
+    await fabric.restoreRules(rules(open, '-m state --state NEW -j ACCEPT'))
+    expect(fabric.rulebook.why(answer)).toMatchObject({ state: 'ESTABLISHED', verdict: 'dropped' })
+    await fabric.restoreRules(rules(open, answers))
+    expect(fabric.rulebook.why(ask)).toMatchObject({ state: 'ESTABLISHED', verdict: 'passes', egress: null })
+    await ground.send(ground.a, tcp(`${A}:4000`, `${GATEWAYS.a}:53`, RST))
+  })
+})

@@ -85,6 +85,7 @@ COMMIT
 COMMIT
 *nat
 -A PREROUTING -p tcp -d 10.0.2.2 --dport 83 -j DNAT --to-destination 10.3.0.7:8080
+-A PREROUTING -i lan -p udp --dport 5353 -j REDIRECT --to-ports 53
 -A OUTPUT -p udp --dport 99 -j ACCEPT
 COMMIT
 *filter
@@ -141,6 +142,21 @@ describe('a switch', () => {
       text: 'the name server of the gateway answers',
     })
     expect(titles(row).slice(-3)).toEqual(['mangle INPUT', 'filter INPUT', 'nat INPUT'])
+    const byTcp = why('tcp 10.0.2.15:1 > 10.0.2.2:53')
+    expect(byTcp).toMatchObject({
+      verdict: 'passes',
+      text: row.text,
+      egress: null,
+      destination: '10.0.2.2:53',
+    })
+    expect(titles(byTcp).slice(-3)).toEqual(titles(row).slice(-3))
+    expect(titles(byTcp)).not.toContain('published')
+    const led = why('udp 10.0.2.15:1 > 192.0.2.1:5353')
+    expect(led).toMatchObject({ verdict: 'passes', text: row.text, destination: '10.0.2.2:53' })
+    expect(led.stages.at(-2)?.rules[0]).toMatchObject({
+      matched: true,
+      text: expect.stringContaining('--dport 53'),
+    })
     expect(why('icmp 10.0.2.15 > 10.0.2.2').text).toBe('the gateway answers the echo')
     expect(why('tcp 10.0.2.15:1 > 10.0.2.2:25')).toMatchObject({ verdict: 'dropped', reason: 'no_service' })
   })
