@@ -7,17 +7,29 @@ export interface Net {
   mask: number
 }
 
+const DOT = 0x2e
+const ZERO = 0x30
+const NINE = 0x39
+
 /** One to four decimal bytes, those that are missing being 0, as iptables reads them; int32. */
 export function parseAddress(text: string, word = 1): number {
-  const bytes = text.split('.')
   let address = 0
-  if (bytes.length > 4) throw nothing(word)
-  for (let i = 0; i < 4; i++) {
-    const byte = bytes[i] ?? '0'
-    if (!/^\d{1,3}$/.test(byte) || Number(byte) > 255) throw nothing(word)
-    address = (address << 8) | Number(byte)
+  let byte = 0
+  let digits = 0
+  let bytes = 0
+  for (let i = 0; i <= text.length; i++) {
+    const code = i < text.length ? text.charCodeAt(i) : DOT
+    if (code === DOT) {
+      if (digits === 0 || byte > 255 || ++bytes > 4) throw nothing(word)
+      address = (address << 8) | byte
+      byte = 0
+      digits = 0
+    } else {
+      if (code < ZERO || code > NINE || ++digits > 3) throw nothing(word)
+      byte = byte * 10 + code - ZERO
+    }
   }
-  return address
+  return bytes === 4 ? address : address << (8 * (4 - bytes))
 }
 
 function nothing(word: number): Wrong {

@@ -105,17 +105,18 @@ export class Edit {
         'write one address for -s and -d',
       )
     }
-    const rules = phrases.map((phrase): Rule => {
-      const counted = packets > 0 || bytes > 0 ? { packets, bytes } : {}
-      return { ...phrase, ...counted, line: line.number, text: print(chain.name, phrase) }
-    })
-    for (const rule of rules) {
+    const isCounted = packets > 0 || bytes > 0
+    for (const phrase of phrases) {
+      const { matches, target, goto } = phrase
+      const text = print(chain.name, phrase)
+      const counted = isCounted ? { packets, bytes } : { packets: phrase.packets, bytes: phrase.bytes }
+      const rule: Rule = { matches, target, goto, ...counted, line: line.number, text }
       if (command === '-A') chain.rules.push(rule)
       else if (command === '-R') chain.rules[index] = rule
       else if (command === '-I') chain.rules.splice(index, 0, rule)
       else this.strike(chain, rule)
     }
-    this.made = rules.length
+    this.made = phrases.length
   }
 
   /** Takes away the first rule that reads the same. */

@@ -37,7 +37,7 @@ export class PhraseReader {
   private at: number
   private readonly loaded: Loaded[] = []
   private readonly base: Loaded
-  private readonly lists = new Map<string, List>()
+  private lists: Map<string, List> | null = null
   private target: Use | null = null
   private goto = false
   private packets = 0
@@ -60,7 +60,7 @@ export class PhraseReader {
   read(): Phrase[] {
     while (this.at < this.words.length) this.option()
     for (const each of this.loaded) this.finish(each)
-    if (this.lists.size === 0) return [this.phrase(this.base.data as Ip)]
+    if (this.lists === null) return [this.phrase(this.base.data as Ip)]
     const count = [...this.lists.values()].reduce((product, { addresses }) => product * addresses.length, 1)
     if (count > RULES)
       throw this.line.wrong(this.words[0], `says ${count} rules`, 'put the addresses into a set')
@@ -86,7 +86,7 @@ export class PhraseReader {
 
   /** The addresses of a list behind -s or -d. */
   private nets(option: '-s' | '-d'): Ip['source'][] | null {
-    const list = this.lists.get(option)
+    const list = this.lists?.get(option)
     if (list === undefined) return null
     return list.addresses.map((address) => {
       const data = ip.begin()
@@ -168,6 +168,7 @@ export class PhraseReader {
             'write a rule for each, or use a set',
           )
         }
+        this.lists ??= new Map()
         this.lists.set(option, { word: words[0], addresses, not })
         return
       }
