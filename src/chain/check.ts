@@ -7,7 +7,7 @@ import { type Chain, HOOKS, type Hook, RULES, type Rule, type Ruleset, type Tabl
 
 /** Jumps that may follow one another: each is a call of a function in compiled code. */
 const DEPTH = 200
-/** Rules that one packet may be asked by: at 5 ns each they hold a worker for 10 ms. */
+/** Rules that one packet may be asked by: at 5 ns each they hold a worker for 10 ms. One that searches counts for many. */
 const VISITS = 2_000_000
 
 /** The type of a set, null if there is none of that name. */
@@ -123,22 +123,46 @@ function measure(jumps: Jumps, order: Chain[]): void {
   const visits = new Map<Chain, number>()
   for (const chain of order) {
     let depth = 0
+    const efforts = upTo(chain)
     let visited = 0
     let behind = chain.rules.length
     for (const { rule, index, to } of [...(jumps.get(chain) ?? [])].reverse()) {
       const inside = visits.get(to) ?? 0
-      visited += behind - index - 1
+      visited += efforts[behind] - efforts[index + 1]
       behind = index
       depth = Math.max(depth, 1 + (depths.get(to) ?? 0))
-      visited = 1 + (rule.goto ? Math.max(inside, visited) : inside + visited)
+      visited = rule.goto ? Math.max(inside, visited) : inside + visited
+      visited += efforts[index + 1] - efforts[index]
       if (depth > DEPTH)
         throw excess(rule, chain, `leads through more than ${DEPTH} chains, one in the other`)
       if (visited > VISITS)
         throw excess(rule, chain, `asks a packet up to ${visited} rules, more than ${VISITS}`)
     }
     depths.set(chain, depth)
-    visits.set(chain, visited + behind)
+    visited += efforts[behind]
+    visits.set(chain, visited)
+    if (visited > VISITS) throw overlong(chain, efforts, visited)
   }
+}
+
+/** By position: how many plain rules take as long as those before it. */
+function upTo({ rules }: Chain): Float64Array {
+  const efforts = new Float64Array(rules.length + 1)
+  rules.forEach(({ matches }, n) => {
+    const searches = matches.reduce(
+      (sum, { name, data }) => sum + (matchKind(name)?.effort?.(data as never) ?? 0),
+      0,
+    )
+    efforts[n + 1] = efforts[n] + 1 + searches
+  })
+  return efforts
+}
+
+/** Names the rule of a chain with which its searches take too long. */
+function overlong(chain: Chain, efforts: Float64Array, visited: number): Misread {
+  const index = Math.max(0, efforts.findIndex((effort) => effort > VISITS) - 1)
+  const why = `takes a packet as long as ${visited} rules, more than ${VISITS}`
+  return new Misread(chain.rules[index].line, 1, chain.name, why, 'have it search less: say --to')
 }
 
 function excess(rule: Rule, chain: Chain, why: string): Misread {

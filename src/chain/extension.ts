@@ -123,6 +123,8 @@ export interface MatchKind<D = unknown> {
   shows(data: D, x: Int32Array, view: DataView, words: Int32Array): string
   /** names of sets that it uses */
   sets?(data: D): string[]
+  /** how many plain rules take as long as this match may, whatever the packet; absent: it does not matter */
+  effort?(data: D): number
   /** throws Wrong (word 0) where the rest of the rule or its place does not suit; asked after protocols, tables and hooks */
   fits?(data: D, place: Place): void
 }

@@ -27,6 +27,8 @@ const NAME_MAX = 199
 const SECONDS_MAX = 0x7fff_ffff
 /** times an address keeps if no rule says --hitcount */
 const STAMPS = 32
+/** Times that are looked at while a rule is asked. */
+const TIMES_A_RULE = 8
 
 /** A name under which the kernel could show a list as a file. */
 export function listName(word: string, most: number): string {
@@ -98,6 +100,7 @@ export const recent: MatchKind<Recent> = {
     words.push('--name', data.name, '--mask', printAddress(data.mask))
     return [...words, data.destination ? '--rdest' : '--rsource']
   },
+  effort: ({ hits }) => Math.floor(hits / TIMES_A_RULE),
   code({ what, hits, mask, not, ...data }, emit) {
     const spec = {
       ...{ type: 'recent', own: true, settings: { mask }, hits, inverted: not },

@@ -16,6 +16,8 @@ interface Text {
 
 const LENGTH_MAX = 128
 const OFFSET_MAX = 0xffff
+/** Bytes that are searched while a rule is asked. */
+const BYTES_A_RULE = 16
 const QUOTE = 0x22
 const SPACE = 0x20
 const BACKSLASH = 0x5c
@@ -53,6 +55,7 @@ export const string: MatchKind<Text> = {
     if (!pattern) throw new Wrong('needs --string or --hex-string', 0)
     if (from > to) throw new Wrong(`begins at ${from}, behind where it ends, ${to}`, 0)
   },
+  effort: ({ from, to }) => Math.ceil((to - from) / BYTES_A_RULE),
   print({ algorithm, from, to, ignoresCase, not, pattern }) {
     const words = [...negation(not), ...printed(pattern ?? []), '--algo', algorithm]
     if (from !== 0) words.push('--from', `${from}`)
