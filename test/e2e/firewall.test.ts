@@ -1,6 +1,6 @@
 /** Filter rules as users of a production host write them, with kernels on both sides of the switch. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { BESIDE, Borough, WORLD } from '../lab/borough.ts'
+import { BESIDE, Borough, HOST, WORLD } from '../lab/borough.ts'
 import { cleanup } from '../lab/cleanup.ts'
 import { suite } from '../lab/peer.ts'
 
@@ -26,12 +26,8 @@ const networks = {
     ...{ subnet: '10.6.0.0/24', gateway: '10.6.0.1', ...plain, uplink: { host: { link: '100.64.6.0/30' } } },
   },
   flat: {
-    mode: 'nat',
-    subnet: '10.7.0.0/24',
-    gateway: '10.7.0.1',
-    uplink: 'none',
-    filterBridged: true,
-    ...plain,
+    ...{ mode: 'nat', subnet: '10.7.0.0/24', gateway: '10.7.0.1', ...plain, filterBridged: true },
+    ...{ uplink: { host: { link: '100.64.7.0/30' } }, publish: ['tcp::8007-10.7.0.11:7000'] },
   },
 }
 const guests = {
@@ -178,6 +174,8 @@ suite('filter rules', ['bash', 'tcpdump', 'busybox', 'dig', 'python3', 'curl'], 
     const TWO = '10.7.0.12'
 
     it('rules and policies of FORWARD are asked, and in no other', async () => {
+      await place.restore({})
+      await place.lease('late')
       await place.restore({ filter: [':FORWARD DROP'] })
       expect([await place.silent('one', TWO), await place.unheard('one', TWO)]).toEqual([true, true])
       expect(await place.asks('late', RED)).toBe('red 10.1.0.100')
@@ -196,6 +194,17 @@ suite('filter rules', ['bash', 'tcpdump', 'busybox', 'dig', 'python3', 'curl'], 
       expect(heard).toEqual(['two 10.7.0.11', 'Connection refused', SHUT])
     })
 
+    it('what is routed and published is nobody’s physdev', async () => {
+      await place.restore({
+        filter: [':FORWARD DROP', '-A FORWARD -m physdev ! --physdev-is-bridged -j ACCEPT'],
+      })
+      expect([
+        await place.asks('world', HOST, 8007),
+        await place.asks('one', WORLD),
+        await place.silent('one', TWO),
+      ]).toEqual(['one 10.7.0.1', `world ${HOST}`, true])
+    })
+
     it('physdev knows the ports', async () => {
       const pass = '-A FORWARD -m physdev --physdev-in one0 --physdev-out two0 --physdev-is-bridged -j ACCEPT'
       await place.restore({
@@ -206,6 +215,16 @@ suite('filter rules', ['bash', 'tcpdump', 'busybox', 'dig', 'python3', 'curl'], 
         true,
       ])
       expect(await place.counted(pass)).toBe(1)
+    })
+
+    it('broadcasts pass FORWARD, too', async () => {
+      await place.station('two').shell('sysctl -qw net.ipv4.icmp_echo_ignore_broadcasts=0')
+      const all = ['ping', '-n', '-b', '-c', '1', '-W', '1', '10.7.0.255']
+      await place.restore({})
+      expect((await place.namespace('one').attempt(all)).stdout).toContain('1 received')
+      await place.restore({ filter: ['-A FORWARD -m pkttype --pkt-type broadcast -j DROP'] })
+      expect((await place.namespace('one').attempt(all)).stdout).toContain(' 0 received')
+      expect(await place.counted('pkttype')).toBe(1)
     })
 
     it('a bridged network’s card is a port as others are', async () => {

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Borough, CARD, HOST, ROUTER, WORLD } from '../lab/borough.ts'
 import { cleanup } from '../lab/cleanup.ts'
+import { says } from '../lab/command.ts'
 import { Guest } from '../lab/guest.ts'
 import { qemu, suite } from '../lab/peer.ts'
 
@@ -91,6 +92,29 @@ suite('nat rules', ['bash', 'tcpdump', 'dig', 'python3', 'curl', ...qemu], () =>
       ])
       expect(await place.counted(pass)).toBe(4)
     })
+  })
+
+  it('DNAT does not open what is closed between networks', async () => {
+    const nat = ['-A PREROUTING -i blue -p tcp -m tcp --dport 9 -j DNAT --to-destination 10.1.0.11:7001']
+    await place.restore({ nat })
+    expect(await place.asks('blue', ROUTER, 9)).toBe('No route to host')
+    await place.restore({ nat, filter: ['-A FORWARD -m conntrack --ctstate DNAT -j ACCEPT'] })
+    expect(await place.asks('blue', ROUTER, 9)).toBe('red 10.2.0.11')
+  })
+
+  it('a connection keeps its translation when its rule goes', async () => {
+    await place.restore({ nat: [`${IN} -p tcp -m tcp --dport 9000 -j DNAT --to-destination 10.2.0.12:7300`] })
+    const echo = `require('net').createServer((s) => s.pipe(s)).listen(7300, () => console.log('begun'))`
+    await place.serve('next', /begun/, process.execPath, '-e', echo)
+    const talk = `exec 3<>/dev/tcp/${CARD}/9000; while read line; do echo $line >&3; read -u 3 line; echo heard $line; done`
+    const talker = place.station('world').spawn('bash', '-c', talk)
+    for (const line of ['one', 'two']) {
+      const heard = says(talker, new RegExp(`heard ${line}`))
+      talker.stdin?.write(`${line}\n`)
+      await heard
+      await place.restore({})
+    }
+    expect(await place.silent('world', CARD, 9000)).toBe(true)
   })
 
   describe('to outside', () => {

@@ -1,6 +1,6 @@
 /** What kernels, captures and listeners see of rules: refusals, rewritten headers, events, limits, sets that change. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Borough, ROUTER } from '../lab/borough.ts'
+import { Borough, CARD, ROUTER } from '../lab/borough.ts'
 import { cleanup } from '../lab/cleanup.ts'
 import { eventually, says } from '../lab/command.ts'
 import { suite } from '../lab/peer.ts'
@@ -19,7 +19,7 @@ const guests = {
 const OUT = '-A FORWARD -i red -o red-uplink'
 const ESTABLISHED = '-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT'
 
-suite('what rules do', ['bash', 'tcpdump', 'iperf3'], () => {
+suite('what rules do', ['bash', 'tcpdump', 'iperf3', 'curl'], () => {
   let place: Borough
   beforeAll(async () => {
     place = await Borough.build({ networks, guests })
@@ -114,6 +114,72 @@ suite('what rules do', ['bash', 'tcpdump', 'iperf3'], () => {
     })
   })
 
+  describe('what packets carry', () => {
+    it('whole segments of a stream are rewritten, too', async () => {
+      const out = '-A FORWARD -o red-uplink -p tcp -j'
+      await place.restore({ mangle: [`${out} DSCP --set-dscp-class EF`, `${out} TTL --ttl-dec 3`] })
+      await place.serve('world', /listening/, 'iperf3', '-s', '-1', '--forceflush')
+      const capture = await Tcpdump.start(place.namespace('world'), 'card0', 'tcp')
+      await place.namespace('one').exec(['iperf3', '-c', ROUTER, '-n', '10M'])
+      const seen = (await capture.stop()).match(/\(tos .*TCP/g) ?? []
+      expect(seen.length).toBeGreaterThan(50)
+      expect(seen.filter((line) => !/^\(tos 0xb[89a], (ECT\(\d\), )?ttl 60,/.test(line))).toEqual([])
+    })
+
+    it('fragments are one packet', async () => {
+      const whole = `${OUT} -p icmp -m icmp --icmp-type 8 -m length --length 4028 -j ACCEPT`
+      await place.restore({ filter: [whole, `${OUT} -p icmp -j DROP`] })
+      await place.namespace('one').exec(['ping', '-c', '3', '-i', '0.05', '-W', '8', '-s', '4000', ROUTER])
+      expect(await place.counted(whole)).toBe(3)
+    })
+
+    it('a string cuts the connection that says it', async () => {
+      const rule = '-m string --string "GET /secret" --algo bm -j REJECT --reject-with tcp-reset'
+      await place.restore({ filter: [`${OUT} -p tcp ${rule}`] })
+      const serve = `require('http').createServer((q, r) => r.end(q.url)).listen(7200, () => console.log('begun'))`
+      await place.serve('world', /begun/, process.execPath, '-e', serve)
+      const curl = async (path: string) => {
+        const { status, stdout } = await place
+          .namespace('one')
+          .attempt(['curl', '-s', '-m', '8', `http://${ROUTER}:7200/${path}`])
+        return [status, stdout]
+      }
+      expect([await curl('open'), await curl('secret')]).toEqual([
+        [0, '/open'],
+        [56, ''],
+      ])
+    })
+
+    it('forged sources are caught by rpfilter', async () => {
+      await place.restore({ raw: ['-A PREROUTING -m rpfilter --invert -j DROP'] })
+      expect(await place.pings('one', ROUTER)).toBe('reply')
+      await place.station('one').shell('ip addr add 10.77.0.1/32 dev lo')
+      await place
+        .namespace('one')
+        .attempt(['ping', '-c', '2', '-i', '0.1', '-W', '0.3', '-I', '10.77.0.1', ROUTER])
+      expect(await place.counted('rpfilter')).toBe(2)
+    })
+
+    it('what is not tracked is not translated', async () => {
+      const back = '-A FORWARD -i red-uplink -o red -j ACCEPT'
+      await place.station('world').shell(`ip route replace 10.1.0.0/24 via ${CARD}`)
+      await place.cli('conntrack', 'flush')
+      await place.restore({ raw: ['-A PREROUTING -p icmp -j NOTRACK'], filter: [back] })
+      expect([await place.pings('one', ROUTER), await place.counted(back)]).toEqual(['reply', 1])
+      expect(await place.cli('conntrack', 'ls', '--protocol', 'icmp', '--source', '10.1.0.11')).toBe('')
+    })
+
+    it('what the gateway tells passes OUTPUT', async () => {
+      const near = async () =>
+        (await place.namespace('one').attempt(['ping', '-n', '-c', '1', '-W', '0.5', '-t', '1', ROUTER]))
+          .stdout
+      await place.restore({ filter: ['-A OUTPUT -p icmp -m icmp --icmp-type time-exceeded -j DROP'] })
+      expect(await near()).not.toContain('exceeded')
+      await place.restore({})
+      expect(await near()).toContain('From 10.1.0.1 icmp_seq=1 Time to live exceeded')
+    })
+  })
+
   it('LOG and TRACE are told', async () => {
     await place.restore({
       raw: ['-A PREROUTING -i red -p icmp -j TRACE'],
@@ -182,6 +248,23 @@ suite('what rules do', ['bash', 'tcpdump', 'iperf3'], () => {
       filter: [':FORWARD DROP', ESTABLISHED, `${OUT} -m mac --mac-source ${mac} -j ACCEPT`],
     })
     expect([await place.pings('one', ROUTER), await place.unheard('two', ROUTER)]).toEqual(['reply', true])
+  })
+
+  it('who knocks is put into a set, and is out at once', async () => {
+    await place.cli('set', 'create', 'knocked', 'hash:ip', 'timeout', '60')
+    const knock = '-A INPUT -i red -p tcp -m tcp --dport 22 -j SET --add-set knocked src --exist'
+    await place.restore({
+      filter: [
+        knock,
+        '-A FORWARD -m set --match-set knocked src -j REJECT --reject-with icmp-admin-prohibited',
+      ],
+    })
+    expect(await place.pings('one', ROUTER)).toBe('reply')
+    await place.asks('one', '10.1.0.1', 22)
+    expect([await place.pings('one', ROUTER), await place.pings('two', ROUTER)]).toEqual([
+      'Packet filtered',
+      'reply',
+    ])
   })
 
   it('a set that changes holds for the next packet of what is under way', async () => {
