@@ -3,10 +3,13 @@ import type { Asked } from './code.ts'
 import { type Condition, type KeyPart, SLOW, STATIC } from './extension.ts'
 import { WORDS } from './lookup.ts'
 
-/** One way to have a key. */
-export interface Way {
+interface Masked {
   masks: Int32Array
   values: Int32Array
+}
+
+/** One way to have a key. */
+export interface Way extends Masked {
   /** what tells one mask from another, and one key */
   shape: string
   text: string
@@ -32,7 +35,7 @@ export function keyOf(conditions: readonly Condition[], covers = false): Key | n
   const slow = conditions.findIndex(({ nature }) => nature === SLOW)
   const rest: Asked[] = []
   let isPure = false
-  let ways: Way[] = [way(new Int32Array(WORDS), new Int32Array(WORDS))]
+  let ways: Masked[] = [{ masks: new Int32Array(WORDS), values: new Int32Array(WORDS) }]
   for (const [index, condition] of conditions.entries()) {
     const { key, nature, drops } = condition
     const isAsked = slow < 0 || index < slow
@@ -47,11 +50,11 @@ export function keyOf(conditions: readonly Condition[], covers = false): Key | n
   }
   // No way at all: parts contradict each other and the rule never matches, which plain code says at no cost.
   if (ways.length === 0 || ways.some(({ masks }) => masks.every((mask) => mask === 0))) return null
-  return { ways, rest, isPure }
+  return { ways: ways.map(wayOf), rest, isPure }
 }
 
 /** Each way with the parts of each list, as far as they do not contradict. */
-function narrowed(ways: readonly Way[], lists: readonly KeyPart[][]): Way[] {
+function narrowed(ways: readonly Masked[], lists: readonly KeyPart[][]): Masked[] {
   return ways.flatMap((each) =>
     lists.flatMap((list) => {
       const masks = each.masks.slice()
@@ -62,12 +65,12 @@ function narrowed(ways: readonly Way[], lists: readonly KeyPart[][]): Way[] {
         masks[word] |= mask
         values[word] |= value & mask
       }
-      return way(masks, values)
+      return { masks, values }
     }),
   )
 }
 
-function way(masks: Int32Array, values: Int32Array): Way {
+function wayOf({ masks, values }: Masked): Way {
   const shape = masks.join()
   return { masks, values, shape, text: `${shape}=${values.join()}` }
 }
@@ -75,7 +78,7 @@ function way(masks: Int32Array, values: Int32Array): Way {
 /** The same rule found under a mask that asks for less; then all its conditions are asked of who is found. */
 export function coarser(key: Key, masks: Int32Array, conditions: readonly Condition[]): Key {
   const values = key.ways[0].values.map((value, word) => value & masks[word])
-  return { ways: [way(masks, values)], rest: [...conditions], isPure: key.isPure }
+  return { ways: [wayOf({ masks, values })], rest: [...conditions], isPure: key.isPure }
 }
 
 /** True if who has a key under `masks` is asked for no more than under `finer`. */
