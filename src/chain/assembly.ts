@@ -33,7 +33,9 @@ export class Assembly {
   private readonly sources: string[] = []
   private readonly lookups: LookupPlan[] = []
   private readonly tables: Int32Array[] = []
-  private readonly matchers: MatcherSpec[] = []
+  readonly specs: MatcherSpec[] = []
+  /** the same as JSON */
+  private readonly matchers: string[] = []
   /** the rule that a matcher belongs to, -1 if it is shared */
   private readonly owners: number[] = []
   private readonly shared = new Map<string, number>()
@@ -194,16 +196,13 @@ export class Assembly {
   }
 
   private matcher(spec: MatcherSpec, rule: number): number {
-    if (spec.own) {
-      this.owners.push(rule)
-      return this.matchers.push(spec) - 1
-    }
-    const key = JSON.stringify(spec)
-    const known = this.shared.get(key)
+    const text = JSON.stringify(spec)
+    const known = spec.own ? undefined : this.shared.get(text)
     if (known !== undefined) return known
-    this.owners.push(-1)
-    const made = this.matchers.push(spec) - 1
-    this.shared.set(key, made)
+    this.owners.push(spec.own ? rule : -1)
+    this.specs.push(spec)
+    const made = this.matchers.push(text) - 1
+    if (!spec.own) this.shared.set(text, made)
     return made
   }
 }

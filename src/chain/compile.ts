@@ -1,7 +1,7 @@
 /** From rules to a plan: numbers for all that is counted, functions of a few rules each, and what they stand on. */
 import { COUNTERS } from '../table/tally.ts'
 import { Assembly } from './assembly.ts'
-import type { SetPlace } from './extension.ts'
+import type { MatcherSpec, SetPlace } from './extension.ts'
 import { MEMORY_MAX, memoryOf } from './matchers.ts'
 import type { Plan } from './plan.ts'
 import * as x from './registers.ts'
@@ -34,10 +34,10 @@ export interface Numbering {
 
 /** As many as there are counters. */
 const COUNTED_MAX = COUNTERS
-/** One takes a kilobyte of the worker's heap, which has 64 MiB and for a moment holds the rules before, too. */
-const MATCHERS_MAX = 16_384
-/** Likewise. */
-const FUNCTIONS_MAX = 16_384
+/** One takes up to 3 KiB of the worker's heap, which for a moment holds those of the rules before, too: 400 MiB together. */
+const MATCHERS_MAX = 65_536
+/** One takes up to 5 KiB, likewise. */
+const FUNCTIONS_MAX = 32_768
 
 /** Throws an Error if there is more than fits, and Wrong for a set that is not there. */
 export function compile(
@@ -69,7 +69,7 @@ export function compile(
     for (const chain of chains.values()) first += chain.rules.length
   }
   const parts = assembly.parts()
-  fit(parts, context)
+  fit(assembly.specs, parts.sources.length, context)
   const isEmpty = bases.every((each) => each < 0) && !verdicts.includes(x.DROP)
   const numbering = { counters, names: assembly.names, wildcards: assembly.wildcards }
   const plan: Plan = {
@@ -88,12 +88,10 @@ export function compile(
 }
 
 /** Throws an Error if a worker has no room for what was compiled. */
-function fit(parts: Pick<Plan, 'matchers' | 'sources'>, context: Context): void {
-  const { matchers, sources } = parts
-  const functions = sources.length
+function fit(matchers: readonly MatcherSpec[], functions: number, context: Context): void {
   if (matchers.length > MATCHERS_MAX) {
     throw new Error(
-      `${matchers.length} matches with a memory or a list of their own: at most ${MATCHERS_MAX} fit`,
+      `${matchers.length} matches like limit, string and u32: at most ${MATCHERS_MAX} fit; use sets, or one hashlimit for many addresses`,
     )
   }
   if (functions > FUNCTIONS_MAX) {

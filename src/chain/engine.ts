@@ -135,14 +135,14 @@ export class Engine extends Runner {
   /** The next matcher: one that is at work already if it is described alike, and where it is a rule's own, for the same rule. */
   private equip({ plan, scope, matchers }: Made): void {
     const k = scope.M.length
-    const spec = JSON.stringify(plan.matchers[k])
+    const spec = plan.matchers[k]
     const owner = plan.owners[k]
     const before = owner < 0 ? -1 : plan.carried[owner]
     const key = `${owner} ${spec}`
     const alike = matchers.get(key) ?? []
     const isNew = owner >= 0 && before < 0
     const kept = isNew ? undefined : this.made?.matchers.get(`${before} ${spec}`)?.[alike.length]
-    const matcher = kept ?? makeMatcher(plan.matchers[k], this.footing)
+    const matcher = kept ?? makeMatcher(JSON.parse(spec), this.footing)
     scope.M.push(matcher)
     alike.push(matcher)
     matchers.set(key, alike)
