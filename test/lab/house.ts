@@ -16,6 +16,7 @@ import type { GatewayProgram, LinkProgram, RedirectProgram } from '../../src/pip
 import * as program from '../../src/pipeline/program.ts'
 import * as binding from '../../src/table/binding.ts'
 import * as flow from '../../src/table/flow.ts'
+import * as journal from '../../src/table/journal.ts'
 import { GATEWAY } from '../../src/table/mac.ts'
 import * as neighbour from '../../src/table/neighbour.ts'
 import * as tally from '../../src/table/tally.ts'
@@ -94,7 +95,7 @@ export class House {
       neighboursAt: arena.allocate('neighbours', neighbour.lengthOf(64)).at,
       neighbourCapacity: 64,
       tallyAt: arena.allocate('tally', tally.LENGTH).at,
-      journalAt: 0,
+      journalAt: arena.allocate('journal', journal.lengthOf()).at,
     }
     this.set(settings)
     this.exchange()

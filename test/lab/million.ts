@@ -16,7 +16,12 @@ export interface Report {
 }
 
 /** Warms up what `move` does with a count of frames, and writes a Report; `moved` says how many have left. */
-export function measure(move: (count: number) => void, moved: () => number, rounds = 8): void {
+export function measure(
+  move: (count: number) => void,
+  moved: () => number,
+  rounds = 8,
+  frames = FRAMES,
+): void {
   for (let i = 0; i < rounds; i++) move(WARM)
   globalThis.gc!()
   globalThis.gc!()
@@ -27,11 +32,11 @@ export function measure(move: (count: number) => void, moved: () => number, roun
   for (let attempt = 0; attempt < ATTEMPTS && grownBytes > NOISE_BYTES; attempt++) {
     const before = process.memoryUsage().heapUsed
     const leftBefore = moved()
-    move(FRAMES)
+    move(frames)
     left = moved() - leftBefore
     grownBytes = process.memoryUsage().heapUsed - before
   }
   writeSync(1, 'steady state ends\n')
-  const report: Report = { frames: FRAMES, moved: left, grownBytes }
+  const report: Report = { frames, moved: left, grownBytes }
   writeSync(1, `${JSON.stringify(report)}\n`)
 }

@@ -16,9 +16,9 @@ interface Run extends Report {
   collections: number
 }
 
-/** Moves a million frames of one kind of traffic, `wasteful` with an object made for each. */
-async function run(script: string, traffic: string, wasteful = false): Promise<Run> {
-  const text = await must([process.execPath, ...flags, script, traffic, ...(wasteful ? ['wasteful'] : [])])
+/** Moves a million frames of one kind of traffic, with `wasteful` an object is made for each. */
+async function run(script: string, ...words: string[]): Promise<Run> {
+  const text = await must([process.execPath, ...flags, script, ...words])
   const [, during = ''] = /steady state begins(.*)steady state ends/s.exec(text) ?? []
   const report: Report = JSON.parse(/^\{.*\}$/m.exec(text)![0])
   return {
@@ -42,7 +42,7 @@ describe('a million frames', () => {
     },
   )
   it('with an object made for each are noticed', async () => {
-    const report = await run(bridge, 'known', true)
+    const report = await run(bridge, 'known', 'wasteful')
     expect(report.collections).toBeGreaterThan(5)
   })
 })
@@ -57,7 +57,32 @@ describe('a million frames through a gateway', () => {
     expect(report.grownBytes).toBeLessThan(NOISE_BYTES)
   })
   it('with an object made for each are noticed', async () => {
-    const report = await run(gateway, 'udp', true)
+    const report = await run(gateway, 'udp', 'none', 'wasteful')
     expect(report.collections).toBeGreaterThan(5)
+  })
+})
+
+describe('frames under rules', { timeout: 60_000 }, () => {
+  /** How many of the frames leave at least; what finds a table of hashlimit full is dropped, what is rejected is answered up to an allowance. */
+  const cases: [string, string, number][] = [
+    ['udp', 'static', 0.98],
+    ['tcp', 'pure', 0.98],
+    ['udp', 'memory', 0.98],
+    ['new', 'translated', 0.3],
+    ['fragments', 'memory', 0.97],
+    ['bridged', 'memory', 0.4],
+    ['udp', 'told', 0.98],
+    ['tcp', 'rejected', 0.4],
+    ['new', 'rejected', 0.001],
+  ]
+  it.each(cases)('%s, %s: allocate nothing', async (traffic, rules, share) => {
+    const report = await run(gateway, traffic, rules)
+    expect(report.moved).toBeGreaterThan(share * report.frames)
+    expect(report.collections).toBe(0)
+    expect(report.grownBytes).toBeLessThan(NOISE_BYTES)
+  })
+  it('with an object made for each are noticed', async () => {
+    const report = await run(gateway, 'udp', 'memory', 'wasteful')
+    expect(report.collections).toBeGreaterThan(2)
   })
 })
