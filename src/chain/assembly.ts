@@ -26,8 +26,9 @@ interface Part {
 }
 
 export class Assembly {
-  readonly names: string[] = []
-  readonly wildcards: string[] = []
+  /** names and wildcards in the order in which rules say them, each with its position */
+  private readonly named = new Map<string, number>()
+  private readonly wild = new Map<string, number>()
   private readonly context: Context
   private readonly isLarge: boolean
   private readonly sources: string[] = []
@@ -63,6 +64,14 @@ export class Assembly {
       rule += rules.length
     }
     return functions
+  }
+
+  get names(): string[] {
+    return [...this.named.keys()]
+  }
+
+  get wildcards(): string[] {
+    return [...this.wild.keys()]
   }
 
   parts() {
@@ -182,11 +191,10 @@ export class Assembly {
       matcher: (spec) => this.matcher(spec, rule),
       table: this.addTable,
       name: (name) => ({
-        id: 1 + position(this.names, name),
+        id: 1 + position(this.named, name),
         isPort: this.context.kindOf(name) !== 'network',
       }),
-      wildcard: (prefix, register) =>
-        `N.wild[${position(this.wildcards, prefix)}*N.count+x[${register}]]!==0`,
+      wildcard: (prefix, register) => `N.wild[${position(this.wild, prefix)}*N.count+x[${register}]]!==0`,
       set: (name) => {
         const place = this.context.set(name)
         if (place === null) throw new Wrong(`there is no set ${name}`)
@@ -207,9 +215,10 @@ export class Assembly {
   }
 }
 
-function position(list: string[], name: string): number {
-  const known = list.indexOf(name)
-  return known >= 0 ? known : list.push(name) - 1
+function position(positions: Map<string, number>, name: string): number {
+  const known = positions.get(name) ?? positions.size
+  if (known === positions.size) positions.set(name, known)
+  return known
 }
 
 /** How many of `count` statements each of at most PIECE functions takes. */

@@ -38,6 +38,8 @@ const COUNTED_MAX = COUNTERS
 const MATCHERS_MAX = 65_536
 /** One takes up to 5 KiB, likewise. */
 const FUNCTIONS_MAX = 32_768
+/** A byte for each name under each wildcard: 16 MiB. */
+const NAMES_MAX = 2 ** 24
 
 /** Throws an Error if there is more than fits, and Wrong for a set that is not there. */
 export function compile(
@@ -70,8 +72,14 @@ export function compile(
   }
   const parts = assembly.parts()
   fit(assembly.specs, parts.sources.length, context)
+  const { names, wildcards } = assembly
+  if (names.length * wildcards.length > NAMES_MAX) {
+    throw new Error(
+      `${names.length} names of interfaces beside ${wildcards.length} with +: a table of them would be too large; use sets or marks`,
+    )
+  }
   const isEmpty = bases.every((each) => each < 0) && !verdicts.includes(x.DROP)
-  const numbering = { counters, names: assembly.names, wildcards: assembly.wildcards }
+  const numbering = { counters, names, wildcards }
   const plan: Plan = {
     rules,
     counted: counters.length,

@@ -114,7 +114,8 @@ function makeRecent(footing: Footing, spec: recent.RecentSpec): Matcher {
 /** After a swap: shared memories that none of these matchers uses are let go. */
 export function settleMemories(footing: Footing, matchers: readonly Matcher[]): void {
   const shelf = shelfOf(footing)
-  const used = new Set(matchers.map((matcher) => shelf.usedBy.get(matcher)))
+  const isAny = shelf.byName.size > 0
+  const used = new Set(isAny ? matchers.map((matcher) => shelf.usedBy.get(matcher)) : [])
   for (const [key, shared] of shelf.byName) {
     if (!used.has(shared)) shelf.byName.delete(key)
   }
