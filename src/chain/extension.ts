@@ -103,47 +103,38 @@ export interface Place {
   protocol: number
 }
 
-export interface MatchKind<D = unknown> {
+/** What matches and targets have in common. */
+interface Kind<D> {
   name: string
   options: Record<string, Form>
   protocols?: Protocols<D>
   /** tables, and base chains from which it may be reached; undefined: all */
   tables?: readonly TableName[]
   hooks?: readonly string[]
-  /** data of `-m NAME` before its first option */
+  /** data of `-m NAME` or `-j NAME` before its first option */
   begin(): D
   /** takes one option with its words; throws Wrong */
   take(data: D, option: string, words: string[], negated: boolean): void
   /** after the last option: throws Wrong for what is missing or contradicts */
   end?(data: D): void
-  /** the words behind `-m NAME` as iptables-save prints them, `!` being a word; what it quotes has passed quote() of words.ts */
+  /** the words behind the name as iptables-save prints them, `!` being a word; what it quotes has passed quote() of words.ts */
   print(data: D): string[]
-  code(data: D, emit: Emit): Condition
-  /** what the packet in the registers has where this match looks: `dport 443`, for those who ask why */
-  shows(data: D, x: Int32Array, view: DataView, words: Int32Array): string
   /** names of sets that it uses */
   sets?(data: D): string[]
-  /** how many plain rules take as long as this match may, whatever the packet; absent: it does not matter */
-  effort?(data: D): number
   /** throws Wrong (word 0) where the rest of the rule or its place does not suit; asked after protocols, tables and hooks */
   fits?(data: D, place: Place): void
 }
 
-export interface TargetKind<D = unknown> {
-  name: string
-  options: Record<string, Form>
-  protocols?: Protocols<D>
-  /** tables, and base chains from which it may be reached; undefined: all */
-  tables?: readonly TableName[]
-  hooks?: readonly string[]
-  begin(): D
-  take(data: D, option: string, words: string[], negated: boolean): void
-  end?(data: D): void
-  print(data: D): string[]
+export interface MatchKind<D = unknown> extends Kind<D> {
+  code(data: D, emit: Emit): Condition
+  /** what the packet in the registers has where this match looks: `dport 443`, for those who ask why */
+  shows(data: D, x: Int32Array, view: DataView, words: Int32Array): string
+  /** how many plain rules take as long as this match may, whatever the packet; absent: it does not matter */
+  effort?(data: D): number
+}
+
+export interface TargetKind<D = unknown> extends Kind<D> {
   code(data: D, emit: Emit): Action
-  sets?(data: D): string[]
-  /** throws Wrong (word 0) where the rest of the rule or its place does not suit; asked after protocols, tables and hooks */
-  fits?(data: D, place: Place): void
 }
 
 /** A rule's use of an extension with the kind that reads it. */

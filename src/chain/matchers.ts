@@ -1,23 +1,23 @@
 /** All matchers there are, by the type in their descriptions, and what those of them share that go by a name. */
 import type { MatcherSpec } from './extension.ts'
 import { AddrtypeMatcher } from './matcher/addrtype.ts'
-import { Connbytes } from './matcher/connbytes.ts'
+import { Connbytes, type ConnbytesSpec } from './matcher/connbytes.ts'
 import * as connlimit from './matcher/connlimit.ts'
 import * as hashlimit from './matcher/hashlimit.ts'
 import { ServiceChanger, TtlChanger } from './matcher/header.ts'
 import { JournalMatcher } from './matcher/journal.ts'
-import { Limit } from './matcher/limit.ts'
+import { Limit, type LimitSpec } from './matcher/limit.ts'
 import { MssChanger } from './matcher/mss.ts'
 import { OptionMatcher } from './matcher/option.ts'
-import { Quota } from './matcher/quota.ts'
+import { Quota, type QuotaSpec } from './matcher/quota.ts'
 import * as recent from './matcher/recent.ts'
 import { RpfilterMatcher } from './matcher/rpfilter.ts'
 import { SetChanger, SetMatcher } from './matcher/set.ts'
-import { Statistic } from './matcher/statistic.ts'
-import { Text } from './matcher/string.ts'
+import { Statistic, type StatisticSpec } from './matcher/statistic.ts'
+import { type StringSpec, Text } from './matcher/string.ts'
 import { TcpmssMatcher } from './matcher/tcpmss.ts'
-import { Time } from './matcher/time.ts'
-import { U32 } from './matcher/u32.ts'
+import { Time, type TimeSpec } from './matcher/time.ts'
+import { U32, type U32Spec } from './matcher/u32.ts'
 import type { Footing, Matcher } from './matcher.ts'
 
 type Make = (footing: Footing, spec: MatcherSpec) => Matcher
@@ -26,11 +26,11 @@ const makers: Record<string, Make> = {
   journal: (footing, spec) => new JournalMatcher(footing, spec),
   addrtype: (footing, spec) => new AddrtypeMatcher(footing, spec),
   change: (footing, spec) => new SetChanger(footing, spec),
-  connbytes: (footing, spec) => new Connbytes(footing, spec as never),
-  connlimit: (footing, spec) => new connlimit.Connlimit(footing, spec as never),
+  connbytes: (footing, spec) => new Connbytes(footing, spec as ConnbytesSpec),
+  connlimit: (footing, spec) => new connlimit.Connlimit(footing, spec as connlimit.ConnlimitSpec),
   hashlimit: (footing, spec) => makeHashlimit(footing, spec as hashlimit.HashlimitSpec),
-  limit: (footing, spec) => new Limit(footing, spec as never),
-  quota: (footing, spec) => new Quota(footing, spec as never),
+  limit: (footing, spec) => new Limit(footing, spec as LimitSpec),
+  quota: (footing, spec) => new Quota(footing, spec as QuotaSpec),
   recent: (footing, spec) => makeRecent(footing, spec as recent.RecentSpec),
   mss: (footing, spec) => new MssChanger(footing, spec),
   service: (footing, spec) => new ServiceChanger(footing, spec),
@@ -38,11 +38,11 @@ const makers: Record<string, Make> = {
   option: (footing, spec) => new OptionMatcher(footing, spec),
   rpfilter: (footing, spec) => new RpfilterMatcher(footing, spec),
   set: (footing, spec) => new SetMatcher(footing, spec),
-  statistic: (footing, spec) => new Statistic(footing, spec as never),
-  string: (footing, spec) => new Text(footing, spec as never),
+  statistic: (footing, spec) => new Statistic(footing, spec as StatisticSpec),
+  string: (footing, spec) => new Text(footing, spec as StringSpec),
   tcpmss: (footing, spec) => new TcpmssMatcher(footing, spec),
-  time: (footing, spec) => new Time(footing, spec as never),
-  u32: (footing, spec) => new U32(footing, spec as never),
+  time: (footing, spec) => new Time(footing, spec as TimeSpec),
+  u32: (footing, spec) => new U32(footing, spec as U32Spec),
 }
 
 /** Makes what a description describes. */

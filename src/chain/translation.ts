@@ -61,6 +61,12 @@ export function parsePorts(data: Translation, text: string): void {
   if (match[3] !== undefined && data.base === 0) throw new Wrong('shifts by port 0')
 }
 
+/** The ports of an address of the gateway's own: without a base. */
+export function parseOwnPorts(data: Translation, text: string): void {
+  parsePorts(data, text)
+  if (data.base !== 0) throw new Wrong('shifts ports, which only DNAT does')
+}
+
 /** The flags that iptables has for all of them; false if it is another option. */
 export function flag(data: Translation, option: string): boolean {
   if (option === '--random') data.random = true

@@ -1,16 +1,8 @@
 /** -m time: time of day, weekday, day of the month, date; UTC unless --kerneltz. */
 import { type MatchKind, SLOW, Wrong } from '../extension.ts'
+import type { Period } from '../matcher/time.ts'
 
-interface Time {
-  dateStart: number
-  dateStop: number
-  timeStart: number
-  timeStop: number
-  /** bits 1 to 31, and 1 (Monday) to 7 */
-  monthdays: number
-  weekdays: number
-  local: boolean
-  contiguous: boolean
+interface Time extends Period {
   utc: boolean
 }
 

@@ -8,8 +8,8 @@ import type { MatcherSpec } from '../extension.ts'
 import type { Footing, Matcher } from '../matcher.ts'
 import { NOW } from '../registers.ts'
 
-export interface TimeSpec extends MatcherSpec {
-  type: 'time'
+/** When it matches. */
+export interface Period {
   /** seconds since 1970, both included */
   dateStart: number
   dateStop: number
@@ -21,6 +21,10 @@ export interface TimeSpec extends MatcherSpec {
   weekdays: number
   local: boolean
   contiguous: boolean
+}
+
+export interface TimeSpec extends MatcherSpec, Period {
+  type: 'time'
 }
 
 const DAY = 86_400

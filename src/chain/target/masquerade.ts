@@ -1,5 +1,5 @@
 /** -j MASQUERADE: SNAT to the address of the link that the flow leaves by. */
-import { type TargetKind, Wrong } from '../extension.ts'
+import type { TargetKind } from '../extension.ts'
 import { ACCEPT, NAT_LINK, NAT_SOURCE, SOURCE } from '../registers.ts'
 import * as translation from '../translation.ts'
 
@@ -16,8 +16,7 @@ export const masquerade: TargetKind<translation.Translation> = {
   begin: translation.nothing,
   take(data, option, [word]) {
     if (translation.flag(data, option)) return
-    translation.parsePorts(data, word)
-    if (data.base !== 0) throw new Wrong('shifts ports, which only DNAT does')
+    translation.parseOwnPorts(data, word)
   },
   print: (data) => translation.print(data, '--to-ports'),
   code(data) {

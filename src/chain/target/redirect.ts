@@ -1,5 +1,5 @@
 /** -j REDIRECT: DNAT to the gateway itself, at the link that the flow came by. */
-import { type TargetKind, Wrong } from '../extension.ts'
+import type { TargetKind } from '../extension.ts'
 import { NAT_DESTINATION, NAT_LINK } from '../registers.ts'
 import * as translation from '../translation.ts'
 
@@ -15,8 +15,7 @@ export const redirect: TargetKind<translation.Translation> = {
   begin: translation.nothing,
   take(data, option, [word]) {
     if (translation.flag(data, option)) return
-    translation.parsePorts(data, word)
-    if (data.base !== 0) throw new Wrong('shifts ports, which only DNAT does')
+    translation.parseOwnPorts(data, word)
   },
   print: (data) => translation.print(data, '--to-ports'),
   code: (data) => translation.code(data, NAT_DESTINATION | NAT_LINK),
