@@ -9,16 +9,17 @@ import * as x from './registers.ts'
 /** Ends a chain, as RETURN does; no verdict, so whoever called goes on. */
 export const RETURNED = -1
 
-/** Entries that the log may have when a function begins; it is longer than that by what functions log before they look again. */
-export const LOG_FULL = x.LOG_LENGTH
-/** 24 rules of each function on the way down: chains nested 200 deep, and five functions from a long chain's first to its last. */
+/**
+ * Entries of the log: those that it may have when a function begins, and what functions log before they look again. That is 24 rules of each
+ * function on the way down: chains nested 200 deep, and five functions from a long chain's first to its last.
+ */
 export const LOG_ROOM = x.LOG_LENGTH + 24 * 200 * 6
 
 const SET_VOLATILE = `x[${x.VOLATILE}]=1;`
 const IF_FAST = `if(x[${x.FAST}])return ${x.SLOW};`
 
 /** First statement of a function, and of a rule in a loop. */
-export const PROLOGUE = `if(x[${x.MET}]>${LOG_FULL}&&count())return ${x.SLOW};`
+export const PROLOGUE = `if(x[${x.MET}]>${x.LOG_LENGTH}&&count())return ${x.SLOW};`
 
 /** What a condition is to the one who asks it. */
 export type Asked = Pick<Condition, 'text' | 'nature' | 'drops'>

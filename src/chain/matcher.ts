@@ -3,7 +3,7 @@
 import type { Arena } from '../memory/arena.ts'
 import type { FlowTable } from '../table/flow.ts'
 
-/** What the gateway knows of addresses: bits of ADDRESS_… and whether the way back to a source leads where it came from. */
+/** What the gateway knows of addresses: kinds (ADDRESS_…) and whether the way back to a source leads where it came from. */
 export interface Addresses {
   /**
    * An ADDRESS_… number of `address`: with `side` 0 to the whole gateway; 1 to the link that the packet at hand came by, 2 to the one that it
@@ -14,16 +14,11 @@ export interface Addresses {
   returns(x: Int32Array, loose: boolean): boolean
 }
 
-/** RTN_… of <linux/rtnetlink.h> */
-export const ADDRESS_UNSPEC = 0
+/** RTN_… of <linux/rtnetlink.h>, as far as a gateway has such */
 export const ADDRESS_UNICAST = 1
 export const ADDRESS_LOCAL = 2
 export const ADDRESS_BROADCAST = 3
-export const ADDRESS_ANYCAST = 4
 export const ADDRESS_MULTICAST = 5
-export const ADDRESS_BLACKHOLE = 6
-export const ADDRESS_UNREACHABLE = 7
-export const ADDRESS_PROHIBIT = 8
 
 /** What a matcher stands on. `x` are the registers that every run uses. */
 export interface Footing {

@@ -5,7 +5,7 @@ import * as shape from '../table/shape.ts'
 import { Refusal } from './refusal.ts'
 
 /** Slots: as many sets as there may be, and one that stands for whichever body is being filled. */
-export const SETS_MAX = 1023
+const SETS_MAX = 1023
 const REGION = 'sets'
 
 const TYPES = {

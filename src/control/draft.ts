@@ -17,7 +17,7 @@ import { type Bodies, type Body, deadlineOf, type Held, isLate } from './body.ts
 export type { Held } from './body.ts'
 
 /** Why an answer of table/entry.ts is none that was wished, and what to do. */
-export const WHY: Record<number, readonly [string, string]> = {
+const WHY: Record<number, readonly [string, string]> = {
   [EXISTS]: ['it is in the set already', 'leave it out or say -exist'],
   [FULL]: ['the set is full', 'make the set with a larger maxelem'],
   [ABSENT]: ['it is not in the set', 'leave it out or say -exist'],

@@ -3,8 +3,6 @@
  * redirects, ranges and conditions are asked of the very code that real packets meet.
  */
 import * as r from '../chain/registers.ts'
-import type { Ruleset } from '../chain/rule.ts'
-import type { Scene } from '../chain/walk.ts'
 import * as check from '../gateway/check.ts'
 import type { Link } from '../gateway/link.ts'
 import { Range } from '../gateway/range.ts'
@@ -15,32 +13,17 @@ import * as reason from '../pipeline/reason.ts'
 import * as flow from '../table/flow.ts'
 import { ipv4Text } from './address.ts'
 import { Crossing } from './crossing.ts'
-import type { Parcel } from './parcel.ts'
-import type { Entry, Terrain } from './terrain.ts'
-import { ICMP, type Known, UDP, type Verdict } from './traveller.ts'
+import { ICMP, UDP, type Verdict } from './traveller.ts'
 
 const HERE = { verdict: 'passes', reason: null } as const
 const ANSWERED: Verdict = { ...HERE, text: 'the name server of the gateway answers' }
 
 export class Journey extends Crossing {
-  private readonly route: Route
-  private readonly range: Range
+  private readonly route = new Route(this.terrain.links, this.terrain.packet.ingress)
+  // Whether a port is free only a real packet finds out.
+  private readonly range = new Range({ find: () => -1 } as unknown as flow.FlowTable, this.x)
   private redirect = -1
   private hairpin: Link | null = null
-
-  constructor(
-    ruleset: Ruleset,
-    scene: Scene,
-    terrain: Terrain,
-    parcel: Parcel,
-    entry: Entry,
-    known: Known | null,
-  ) {
-    super(ruleset, scene, terrain, parcel, entry, known)
-    this.route = new Route(terrain.links, terrain.packet.ingress)
-    // Whether a port is free only a real packet finds out.
-    this.range = new Range({ find: () => -1 } as unknown as flow.FlowTable, this.x)
-  }
 
   run(): Verdict {
     const { entry, parcel } = this

@@ -22,9 +22,6 @@ export const ADD = 2
 export const REMOVE = 3
 export const SWEEP = 4
 
-/** Changes that one order holds at most: at 100 ns each they stay well below a burst's latency. */
-export const CHANGES_MAX = 1024
-
 /** Carries out changes in order up to the first that fails: 0, or its answer | position << 8. */
 export function carry(arena: Arena, changes: Int32Array, now: number): number {
   for (let at = 0; at < changes.length; at += WORDS) {

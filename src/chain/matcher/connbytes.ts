@@ -19,7 +19,7 @@ import {
 
 export const ORIGINAL = 0
 export const REPLY = 1
-export const BOTH = 2
+const BOTH = 2
 
 export const COUNT_PACKETS = 0
 export const COUNT_BYTES = 1

@@ -4,7 +4,7 @@ import type { Footing, Matcher } from '../matcher.ts'
 import { NETWORK } from '../registers.ts'
 
 const CHECKSUM = 10
-export const SERVICE = 1
+const SERVICE = 1
 export const TTL = 8
 
 /** Puts `after` at byte `offset` of the header at `at`: RFC 1624, equation 3, over the 16-bit word that the byte stands in. */
