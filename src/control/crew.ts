@@ -130,9 +130,11 @@ export class Crew extends EventEmitter<Events> {
   }
 
   private hear(answer: Answer): void {
-    if (answer.type === 'done') {
-      this.waiting.get(answer.number)?.resolve(answer.result)
+    if (answer.type === 'done' || answer.type === 'refused') {
+      const waiting = this.waiting.get(answer.number)
       this.waiting.delete(answer.number)
+      if (answer.type === 'done') waiting?.resolve(answer.result)
+      else waiting?.reject(new Error(answer.why))
     } else if (answer.type === 'lost') this.emit('lost', answer)
     else if (answer.type === 'frames') this.emit('frames', answer.port)
   }

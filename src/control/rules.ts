@@ -121,6 +121,7 @@ export class Rulebook {
     try {
       await change()
     } catch (error) {
+      // What failed first is told; that the rules from before could not come back would follow from it.
       if (prepared !== null) await this.enforce(this.compile(text, ruleset, this.bearers)).catch(() => {})
       throw error
     }
@@ -155,15 +156,17 @@ export class Rulebook {
     return numbering === null ? null : this.compile(text, ruleset, this.bearers)
   }
 
-  /** Puts prepared rules in force; resolves once no packet meets the old ones. */
+  /** Puts prepared rules in force; resolves once no packet meets the old ones. Throws a Refusal if the old ones stay. */
   async enforce({ force, plan }: Prepared): Promise<void> {
     const { nets, members } = this.plant
     plan.names = named(force.numbering as Numbering, nets, members)
     this.events.follow(force.ruleset, force.numbering as Numbering)
     this.frozen = this.counted()
     try {
-      const result = await this.crew.tell(GATEWAY_WORKER, { type: 'rules', plan })
-      if (result < 0) throw new Refusal('rules', 'they could not be prepared', 'the log says why')
+      await this.crew.tell(GATEWAY_WORKER, { type: 'rules', plan })
+    } catch (error) {
+      const why = `the dataplane could not prepare them: ${(error as Error).message}`
+      throw new Refusal('rules', why, 'those from before stay; correct or divide what is new')
     } finally {
       this.frozen = null
     }

@@ -180,6 +180,8 @@ export type Order =
 export type Answer =
   | { type: 'ready' }
   | { type: 'done'; number: number; result: number }
+  /** an order that could not be carried out */
+  | { type: 'refused'; number: number; why: string }
   | { type: 'lost'; port: number; incarnation: number; errno: number }
   | { type: 'frames'; port: number }
 

@@ -77,15 +77,16 @@ class Worker implements Desk {
 
   /** Goes on with a ruleset that was ordered; when it is in force, who ordered it, or one before it, is told. */
   prepare(): void {
-    let result = 0
     try {
       if (!this.swap.prepare(PREPARE_MS)) return
-    } catch {
+    } catch (error) {
       // A ruleset that cannot be prepared is no reason to end: the one before stays, and who ordered it is told.
       this.swap.abandon()
-      result = -1
+      const why = (error as Error).message
+      for (const number of this.begun.splice(0)) this.answer({ type: 'refused', number, why })
+      return
     }
-    for (const number of this.begun.splice(0)) this.answer({ type: 'done', number, result })
+    for (const number of this.begun.splice(0)) this.answer({ type: 'done', number, result: 0 })
   }
 
   /** Carries out an order that changes entries of tables; returns how many. */
