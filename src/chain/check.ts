@@ -149,10 +149,7 @@ function measure(jumps: Jumps, order: Chain[]): void {
 function upTo({ rules }: Chain): Float64Array {
   const efforts = new Float64Array(rules.length + 1)
   rules.forEach(({ matches }, n) => {
-    const searches = matches.reduce(
-      (sum, { name, data }) => sum + (matchKind(name)?.effort?.(data as never) ?? 0),
-      0,
-    )
+    const searches = matches.reduce((sum, { name, data }) => sum + (matchKind(name)?.effort?.(data) ?? 0), 0)
     efforts[n + 1] = efforts[n] + 1 + searches
   })
   return efforts

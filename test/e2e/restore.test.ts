@@ -153,7 +153,9 @@ suite('refused rules', [], () => {
       many(100_000, (n) => `-A FORWARD -s ${host(n)}/32 -p udp -m udp --dport ${1 + (n % 60_000)} -j DROP`),
     )
     await accepted(many(100_000, (n) => `-A FORWARD -m length --length ${n % 60_000} -j DROP`))
-    await accepted(many(10_000, (n) => `-A FORWARD -m string --string "text ${n}" --algo bm --to 1500 -j DROP`))
+    await accepted(
+      many(10_000, (n) => `-A FORWARD -m string --string "text ${n}" --algo bm --to 1500 -j DROP`),
+    )
     await accepted(filter('-A INPUT -i other -j DROP'))
     const before = await save('-c')
     const more = await restore(many(140_000, (n) => `-A FORWARD -s ${host(n)} -j DROP`))
