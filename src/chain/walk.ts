@@ -81,6 +81,7 @@ export class Walk {
   private readonly ruleset: Ruleset
   private readonly scene: Scene
   private readonly names: string[] = ['']
+  private readonly numbers = new Map([['', 0]])
   private readonly matchers: Matcher[] = []
   private readonly tables: Int32Array[] = []
   private readonly asks = new Map<unknown, Ask>()
@@ -95,8 +96,10 @@ export class Walk {
 
   /** The number that a name has in the registers of this walk; '' has 0. */
   number(name: string): number {
-    const known = this.names.indexOf(name)
-    return known >= 0 ? known : this.names.push(name) - 1
+    const known = this.numbers.get(name)
+    if (known !== undefined) return known
+    this.numbers.set(name, this.names.length)
+    return this.names.push(name) - 1
   }
 
   /** Walks the base chain of a table at a hook, if there is one: a verdict of registers.ts other than CONTINUE. */

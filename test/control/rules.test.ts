@@ -91,6 +91,18 @@ describe('restoring', () => {
     expect(rules(fabric)).not.toContain('-A INPUT')
   })
 
+  it('what the dataplane cannot prepare is told with its reason, and the rules in force stay', async () => {
+    const fabric = await start()
+    await fabric.restoreRules(table('filter', '-A INPUT -j DROP'))
+    const { rulebook } = fabric
+    const before = rulebook.save(false)
+    const prepared = rulebook.restore(table('filter', '-A INPUT -m limit -j LOG'), {})
+    prepared.plan.matchers[0] = '{"type":"nobody"}'
+    await expect(rulebook.enforce(prepared)).rejects.toThrow('no matcher is of type nobody')
+    expect(rulebook.save(false)).toBe(before)
+    await fabric.restoreRules(table('filter', '-A INPUT -m limit -j LOG'))
+  })
+
   it('noflush adds; a chain that is declared again is emptied', async () => {
     const fabric = await start()
     const base = table(
