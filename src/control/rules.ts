@@ -18,6 +18,7 @@ import * as counts from './counts.ts'
 import type { Crew } from './crew.ts'
 import type { Events } from './events.ts'
 import { examine, refuse } from './examine.ts'
+import { collect } from './garbage.ts'
 import type { Member } from './member.ts'
 import { merge, type Restoring } from './merge.ts'
 import { type Bearer, bearers, numbers } from './names.ts'
@@ -26,6 +27,9 @@ import { Refusal } from './refusal.ts'
 import { type WhyRow, why } from './why.ts'
 
 export type { Restoring } from './merge.ts'
+
+/** Rules behind which there is so much garbage that it is taken away at once. */
+const MANY = 20_000
 
 /** Sets that rules may use. */
 export interface SetDirectory {
@@ -170,7 +174,10 @@ export class Rulebook {
     } finally {
       this.frozen = null
     }
+    const wasMany = this.now.numbering !== null && this.now.numbering.counters.length > MANY
     this.now = force
+    // Not before this call has let go of the plan.
+    if (wasMany || plan.rules > MANY) setImmediate(collect)
   }
 
   get text(): string {
