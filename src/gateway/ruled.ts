@@ -63,7 +63,7 @@ export class Ruled {
     else if (why === ON) why = this.forward(burst, i, now)
     if (!this.isEarly) chains.settle(chains.x[r.LENGTH])
     // Who is told of the packet sees what rules added to it.
-    if (why === reason.RULE_REJECTED || why === reason.NO_SERVICE) packet.end = chains.x[r.END]
+    if (why >= 0 && why !== reason.CONNTRACK_INVALID) packet.end = chains.x[r.END]
     return why
   }
 
