@@ -188,7 +188,8 @@ export class Traveller {
     if (known !== null || this.state !== 'NEW') return
     words[flow.REPLY + flow.SOURCE] = packet.replySource
     words[flow.REPLY + flow.PORTS] = packet.replyPorts
-    if (destination !== parcel.destination) words[flow.STATUS] |= flow.DNAT
+    const isOther = parcel.protocol !== ICMP && port > 0 && port !== parcel.destinationPort
+    if (isOther || destination !== parcel.destination) words[flow.STATUS] |= flow.DNAT
   }
 
   protected out(network: string, link: Link | null, member: Entry['member']): void {
