@@ -218,11 +218,14 @@ export class Ruled {
     if (wide >= 0) return wide
     const isolated = this.isolated(egress, out)
     if (isolated >= 0) return isolated
-    departure.age(packet.network)
-    chains.out(egress, out)
+    if (!isServed) {
+      departure.age(packet.network)
+      chains.out(egress, out)
+    }
     chains.x[r.MTU] = Math.min(departure.mtu, packet.ingress.mtu)
     const why = isServed ? this.parts.local.permits() : this.through()
     if (why >= 0) return why
+    if (isServed) departure.age(packet.network)
     this.stretch(burst, i)
     return packet.flow >= 0 ? this.send(burst, i, packet.flow, now) : this.begin(burst, i, now)
   }
