@@ -180,7 +180,6 @@ export class Ruled {
     return chains.x[r.EXPLICIT] !== 0 || this.parts.service() !== 0 ? -1 : nat.prerouting(packet)
   }
 
-  /** Where the packet goes at last. */
   private target(): number {
     const { packet, departure } = this.parts
     return packet.flow < 0 ? packet.replySource : departure.destination(packet.flow)
@@ -193,7 +192,6 @@ export class Ruled {
     return packet.protocol !== ipv4.PROTOCOL_ICMP && this.port() !== (packet.ports & 0xffff) ? DNAT : 0
   }
 
-  /** And to which port. */
   private port(): number {
     const { packet, departure } = this.parts
     return (packet.flow < 0 ? packet.replyPorts : departure.ports(packet.flow)) >>> 16
