@@ -31,7 +31,7 @@ export class Gate implements Side {
 
   load(rules: string, sets: string): void {
     this.close()
-    const house = new House({ uplinkMtu: 1400 })
+    const house = new House({ uplinkMtu: 1400, frames: 1024 })
     this.house = house
     // Listings compare what expires with the machine's clock.
     house.rig.time = monotonicMs()

@@ -229,7 +229,20 @@ export function ruleset(random: Random, serial: number): Written {
     } else table(random, name, serial, written)
   }
   const lines = written.lines.filter(({ text }) => isPatient || !text.includes('connlimit'))
-  return tidied(plain({ ...written, lines }))
+  return tidied(plain({ ...written, lines: lines.map((line) => silent(line, lines)) }))
+}
+
+/**
+ * What OUTPUT rejects the kernel tells itself, over its loopback interface, by OUTPUT again; a gateway that has no such interface drops it. So
+ * nothing that OUTPUT may come to rejects.
+ */
+function silent(line: Line, lines: Line[]): Line {
+  const isUser = !['INPUT', 'FORWARD', 'OUTPUT'].includes(line.chain)
+  const leaves = lines.some(
+    ({ table, chain, text }) => table === 'filter' && chain === 'OUTPUT' && / -[jg] [A-Z]+\d/.test(` ${text}`),
+  )
+  if (line.table !== 'filter' || !(isUser ? leaves : line.chain === 'OUTPUT')) return line
+  return { ...line, text: line.text.replace(/-j REJECT.*/, '-j DROP') }
 }
 
 /** Behind CT --zone the raw table sees the kernel's template of a connection, which is nobody's: what asks for connections is left out there. */
