@@ -209,15 +209,16 @@ describe.each(['legacy', 'nft'])('iptables-%s', (variant) => {
       }
     })
 
-    // iptables-nft 1.8.9 crashes on some of these lines.
-    it.runIf(variant === 'legacy')('edits as we do', () => {
+    // iptables-nft 1.8.9 crashes on some of these lines: legacy alone is asked.
+    const edits = () => {
       const lines = `-N gamma|-N beta|-A INPUT -s 1.1.1.1 -j beta|-I INPUT -s 2.2.2.2,3.3.3.3 -j ACCEPT|-I INPUT 2 -j gamma
 -A INPUT -j DROP|-R INPUT 4 -s 4.4.4.4|-D INPUT 1|-A INPUT -j DROP|-D INPUT -j DROP|-P INPUT DROP|-P FORWARD ACCEPT|-X abc|-F beta
 -A beta -j RETURN|-A zeta -g beta|--append OUTPUT -j zeta|-A gamma -p tcp --syn|-Z|-A INPUT -s 9.9.9.9,8.8.8.8|-D INPUT -s 8.8.8.8,9.9.9.9`
       const input = text(lines.split(/[|\n]/))
       expect(tool.restore(input)).toBe('')
       expect(printed(input)).toBe(tool.save('-t', 'filter'))
-    })
+    }
+    if (variant === 'legacy') it('edits as we do', edits)
 
     it('counts as we do', () => {
       const lines = [
