@@ -131,11 +131,6 @@ function hashlimit(random: Random, place: Place): string {
   return `${rate} --hashlimit-mode ${mode}${masks} --hashlimit-name ${name} --hashlimit-htable-expire 3600000`
 }
 
-function connlimit(random: Random): string {
-  const how = random.of(['upto', 'above'])
-  return `--connlimit-${how} ${random.below(6)} --connlimit-mask ${random.of([0, 24, 32])} --connlimit-${random.of(['saddr', 'daddr'])}`
-}
-
 const u32s = [
   '6&0xFF=6',
   '6&0xFF=1,17',
@@ -190,7 +185,6 @@ const general: [number, string, Write][] = [
   [2, 'iprange', iprange],
   [2, 'limit', (random) => `--limit 1/hour --limit-burst ${1 + random.below(20)}`],
   [2, 'hashlimit', hashlimit],
-  [1, 'connlimit', connlimit],
   [
     2,
     'length',

@@ -221,14 +221,12 @@ function sets(random: Random): string {
 /** A ruleset, its name `serial`: what the kernel keeps under a name is no other ruleset's. */
 export function ruleset(random: Random, serial: number): Written {
   const written: Written = { sets: sets(random), chains: [], lines: [] }
-  // Each packet of a ruleset with connlimit waits for the kernel's tick: few rulesets have it.
-  const isPatient = random.once(8)
   for (const name of Object.keys(bases)) {
     if (name !== 'filter' && random.once(3)) {
       for (const hook of bases[name]) written.chains.push({ table: name, name: hook, policy: 'ACCEPT' })
     } else table(random, name, serial, written)
   }
-  const lines = written.lines.filter(({ text }) => isPatient || !text.includes('connlimit'))
+  const { lines } = written
   return tidied(plain({ ...written, lines: lines.map((line) => silent(line, lines)) }))
 }
 
@@ -239,7 +237,8 @@ export function ruleset(random: Random, serial: number): Written {
 function silent(line: Line, lines: Line[]): Line {
   const isUser = !['INPUT', 'FORWARD', 'OUTPUT'].includes(line.chain)
   const leaves = lines.some(
-    ({ table, chain, text }) => table === 'filter' && chain === 'OUTPUT' && / -[jg] [A-Z]+\d/.test(` ${text}`),
+    ({ table, chain, text }) =>
+      table === 'filter' && chain === 'OUTPUT' && / -[jg] [A-Z]+\d/.test(` ${text}`),
   )
   if (line.table !== 'filter' || !(isUser ? leaves : line.chain === 'OUTPUT')) return line
   return { ...line, text: line.text.replace(/-j REJECT.*/, '-j DROP') }
@@ -249,6 +248,6 @@ function silent(line: Line, lines: Line[]): Line {
 function plain(written: Written): Written {
   const isRaw = ({ table }: Line) => table === 'raw'
   if (!written.lines.some((line) => isRaw(line) && line.text.includes('--zone'))) return written
-  const asks = /-m (conntrack|state|connmark|connbytes|connlimit)|CONNMARK/
+  const asks = /-m (conntrack|state|connmark|connbytes)|CONNMARK/
   return { ...written, lines: written.lines.filter((line) => !isRaw(line) || !asks.test(line.text)) }
 }

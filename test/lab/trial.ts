@@ -3,7 +3,6 @@ import type { Parcel } from './kernel.ts'
 import { services } from './matches.ts'
 import { textOf, type Written } from './ruleset.ts'
 import type { Traffic } from './traffic.ts'
-import { FIN, RST } from './writer.ts'
 
 /** Who has rules and forwards packets by them. */
 export interface Side {
@@ -97,18 +96,12 @@ export function run(side: Side, written: Written, parcels: Parcel[]): Run {
   return finish(side, answers)
 }
 
-/** True if the packet ends a TCP connection. */
-function ends(packet: Uint8Array): boolean {
-  return packet[9] === 6 && ((packet[(packet[0] & 15) * 4 + 13] ?? 0) & (FIN | RST)) !== 0
-}
-
-/** A packet that a gateway may forward: no station's from itself to itself. With `isEndless` none ends a connection (docs/oracle.md, connlimit). */
-function proper(traffic: Traffic, isEndless: boolean): Parcel {
+/** A packet that a gateway may forward: no station's from itself to itself. */
+function proper(traffic: Traffic): Parcel {
   for (;;) {
     const parcel = traffic.next()
     const { packet } = parcel
-    const isOwn = packet.subarray(12, 16).join() === packet.subarray(16, 20).join()
-    if (!isOwn && !(isEndless && ends(packet))) return parcel
+    if (packet.subarray(12, 16).join() !== packet.subarray(16, 20).join()) return parcel
   }
 }
 
@@ -139,10 +132,9 @@ export function explore(
   const parcels: Parcel[] = []
   const known = new Set(services)
   let isWhole = true
-  const isEndless = textOf(written).includes('connlimit')
   const answers: string[][] = []
   for (let i = 0; i < count; i++) {
-    const parcel = proper(traffic, isEndless)
+    const parcel = proper(traffic)
     know(parcel, known)
     const got = side.give(parcel)
     if (got.some((each) => isDrawn(each, known))) {
