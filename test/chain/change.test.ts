@@ -1,13 +1,11 @@
 /** What targets do to packets, marks, flows and sets: the code that they become, run by itself. */
 import { afterAll, beforeEach, describe, expect, it } from 'vitest'
-import type { TargetKind } from '../../src/chain/extension.ts'
 import { PURE, SLOW, STATIC } from '../../src/chain/extension.ts'
-import { targetKind } from '../../src/chain/kinds.ts'
 import { makeMatcher } from '../../src/chain/matchers.ts'
 import * as R from '../../src/chain/registers.ts'
 import { OUTPUT, POSTROUTING, PREROUTING } from '../../src/chain/rule.ts'
 import { MARK, WORDS } from '../../src/table/flow.ts'
-import { Ground, use } from '../lab/condition.ts'
+import { Ground, kindOf, use } from '../lab/condition.ts'
 import { ip } from '../lab/frame.ts'
 import { udp } from '../lab/transport.ts'
 
@@ -22,17 +20,8 @@ const A = '10.0.0.1:1000'
 const B = '10.9.0.2:80'
 const address = (text: string) => new DataView(Uint8Array.from(ip(text)).buffer).getInt32(0)
 
-function kind(name: string): TargetKind {
-  const found = targetKind(name)
-  if (!found) throw new Error(`no target ${name}`)
-  return found
-}
-
 /** `NAME --options` as it stands behind -j. */
-function make(text: string) {
-  const [name, ...words] = text.split(' ')
-  return ground.target(kind(name), words)
-}
+const make = (text: string) => ground.made(text)
 
 describe('targets that translate', () => {
   it.each([
@@ -93,16 +82,16 @@ describe('targets that translate', () => {
     expect([x[R.NAT_MIN], x[R.NAT_MAX]]).toEqual([address('172.16.0.0'), -4096])
   })
   it('stand in the nat table, where they make sense', () => {
-    const hooks = ['SNAT', 'MASQUERADE', 'DNAT', 'REDIRECT'].map((name) => kind(name).hooks)
+    const hooks = ['SNAT', 'MASQUERADE', 'DNAT', 'REDIRECT'].map((name) => kindOf(name).hooks)
     const before = ['PREROUTING', 'OUTPUT']
     expect(hooks).toEqual([['INPUT', 'POSTROUTING'], ['POSTROUTING'], before, before])
     for (const name of ['SNAT --to-source 1.1.1.1', 'NETMAP --to 1.1.1.1']) {
       const [first, ...words] = name.split(' ')
-      const data = use(kind(first), words)
-      expect(() => kind(first).fits?.(data, { hooks: ['POSTROUTING', 'INPUT'] } as never)).toThrow(
+      const data = use(kindOf(first), words)
+      expect(() => kindOf(first).fits?.(data, { hooks: ['POSTROUTING', 'INPUT'] } as never)).toThrow(
         'not available in INPUT',
       )
-      expect(() => kind(first).fits?.(data, { hooks: ['POSTROUTING'] } as never)).not.toThrow()
+      expect(() => kindOf(first).fits?.(data, { hooks: ['POSTROUTING'] } as never)).not.toThrow()
     }
   })
 })

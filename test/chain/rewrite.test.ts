@@ -1,13 +1,11 @@
 /** What targets do to bytes of packets and to sets: the code that they become, run by itself. */
 import { afterAll, describe, expect, it } from 'vitest'
-import type { TargetKind } from '../../src/chain/extension.ts'
 import { SLOW } from '../../src/chain/extension.ts'
-import { targetKind } from '../../src/chain/kinds.ts'
 import { makeMatcher } from '../../src/chain/matchers.ts'
 import * as R from '../../src/chain/registers.ts'
 import { SetTable } from '../../src/table/set.ts'
 import * as shape from '../../src/table/shape.ts'
-import { Ground, use } from '../lab/condition.ts'
+import { Ground, kindOf, use } from '../lab/condition.ts'
 import { ip, join, sum, u16 } from '../lab/frame.ts'
 import { ACK, SYN, tcp, udp } from '../lab/transport.ts'
 
@@ -19,17 +17,8 @@ const A = '10.0.0.1:1000'
 const B = '10.9.0.2:80'
 const address = (text: string) => new DataView(Uint8Array.from(ip(text)).buffer).getInt32(0)
 
-function kind(name: string): TargetKind {
-  const found = targetKind(name)
-  if (!found) throw new Error(`no target ${name}`)
-  return found
-}
-
 /** `NAME --options` as it stands behind -j. */
-function make(text: string) {
-  const [name, ...words] = text.split(' ')
-  return ground.target(kind(name), words)
-}
+const make = (text: string) => ground.made(text)
 
 /** True if the sums of the IPv4 header and of TCP or UDP are right. */
 function isSound(packet: Uint8Array): boolean {
@@ -153,13 +142,13 @@ describe('-j TCPMSS', () => {
     expect(word(after, 42)).toBe(500)
   })
   it('fits behind a match of SYN alone', () => {
-    const { fits } = kind('TCPMSS')
+    const { fits } = kindOf('TCPMSS')
     const place = (flags: number, notFlags: boolean, ...hooks: string[]) =>
       ({ hooks, rule: { matches: [{ name: 'tcp', data: { flags, notFlags } }] } }) as never
     expect(() => fits?.({ size: 1400 }, place(0x02, false, 'PREROUTING'))).not.toThrow()
     expect(() => fits?.({ size: 1400 }, place(0x02, true, 'FORWARD'))).toThrow('--tcp-flags SYN,RST SYN')
     expect(() => fits?.({ size: 1400 }, place(0x10, false, 'FORWARD'))).toThrow('--tcp-flags SYN,RST SYN')
-    const clamp = use(kind('TCPMSS'), '--clamp-mss-to-pmtu')
+    const clamp = use(kindOf('TCPMSS'), '--clamp-mss-to-pmtu')
     expect(() => fits?.(clamp, place(0x02, false, 'FORWARD', 'INPUT'))).toThrow('INPUT does not know the way')
     expect(() => fits?.(clamp, place(0x02, false, 'FORWARD', 'POSTROUTING'))).not.toThrow()
   })
@@ -181,7 +170,7 @@ describe('-j SET', () => {
     expect([has('10.0.0.1', 1000), has('10.9.0.2', 1000), has('10.0.0.1', 101_001)]).toEqual([1, 0, 0])
     make('SET --add-set guests dst --del-set guests src')()
     expect([has('10.0.0.1', 1000), has('10.9.0.2', 1000)]).toEqual([0, 1])
-    expect(kind('SET').sets?.(use(kind('SET'), '--add-set a src --del-set b dst'))).toEqual(['a', 'b'])
+    expect(kindOf('SET').sets?.(use(kindOf('SET'), '--add-set a src --del-set b dst'))).toEqual(['a', 'b'])
   })
   it('prolongs only what it is told to', () => {
     ground.load(udp(A, B), { [R.NOW]: 1000 })

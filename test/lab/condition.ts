@@ -8,6 +8,7 @@ import type {
   TargetKind,
 } from '../../src/chain/extension.ts'
 import { Wrong } from '../../src/chain/extension.ts'
+import { targetKind } from '../../src/chain/kinds.ts'
 import type { Addresses, Footing, Matcher } from '../../src/chain/matcher.ts'
 import * as R from '../../src/chain/registers.ts'
 import type { TableName } from '../../src/chain/rule.ts'
@@ -100,6 +101,13 @@ const nobody: Make = (spec) => {
   throw new Error(`nobody makes a ${spec.type} here`)
 }
 
+/** The target of that name. */
+export function kindOf(name: string): TargetKind {
+  const found = targetKind(name)
+  if (!found) throw new Error(`no target ${name}`)
+  return found
+}
+
 /** Memory, flows, registers and one packet. */
 export class Ground {
   readonly arena = Arena.create(4 * 2 ** 20)
@@ -160,6 +168,12 @@ export class Ground {
   match<D>(kind: MatchKind<D>, options: string | string[] | D): (() => boolean) & Condition {
     const condition = kind.code(this.data(kind, options), this.emit)
     return Object.assign(this.compile(`return ${condition.text}`) as () => boolean, condition)
+  }
+
+  /** The target of `NAME --options`, as it stands behind -j. */
+  made(text: string): (() => number) & Action {
+    const [name, ...words] = text.split(' ')
+    return this.target(kindOf(name), words)
   }
 
   /** The action's function: its verdict, CONTINUE if the text returns none. */
