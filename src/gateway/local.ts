@@ -155,6 +155,8 @@ export class Local {
       const meant = this.target(about)
       x[r.SOURCE] = links.owns(meant) ? meant : own.ingress.address
     }
+    // It has its connection already: CT and NOTRACK leave it (xt_CT).
+    x[r.SPOKEN] = 1
     if (chains.permits(RAW, OUTPUT) >= 0 || chains.permits(MANGLE, OUTPUT) >= 0) return false
     if (chains.permits(FILTER, OUTPUT) >= 0 || chains.permits(MANGLE, POSTROUTING) >= 0) return false
     // As in the kernel: a reset is the first packet of its flow that comes by here.
