@@ -77,6 +77,17 @@ export interface PacketOptions {
   ring?: boolean
 }
 
+/** A region of a guest's memory: the front-end's view of it, and where it was mapped here. */
+export interface GuestRegion {
+  mapping: number
+  /** guest physical address, and the front-end's own */
+  guest: bigint
+  user: bigint
+  length: bigint
+  /** bytes of the mapping before the region */
+  offset: bigint
+}
+
 export interface Cold {
   deviceOpen(options: DeviceOptions): Device
   /** Removes an interface; absent is not an error. Returns whether it was there. */
@@ -138,6 +149,34 @@ export interface Cold {
   }): number
   relayClose(relay: number): void
   relayCounts(): { open: number; sessions: number; accepted: number; refused: number; bytes: number }
+  /**
+   * Maps `length` bytes of a guest's memory from `offset` of a descriptor, which may be closed afterwards; returns a mapping's number.
+   * ERANGE: the file ends before. Pages that vanish later read as zeros, and the mapping is faulted.
+   */
+  guestMap(fd: number, offset: bigint, length: bigint): number
+  guestUnmap(mapping: number): void
+  /** Makes an immutable table of a guest's memory; EINVAL: regions overlap or are empty. Free it before its mappings. Returns its number. */
+  guestTable(regions: GuestRegion[]): number
+  guestFree(table: number): void
+  /** True if pages of the table's mappings have vanished. */
+  guestFaulted(table: number): boolean
+  /** `length` bytes at the front-end's own address `user`, which lie in one region; else ERANGE. Valid until the mapping goes: nothing may touch it then. */
+  guestView(table: number, user: bigint, length: number): ArrayBuffer
+  /** Listens at a unix socket, `kind` stream or dgram (bound only then). A dead socket's file is replaced, a live one's is EADDRINUSE. Not blocking. */
+  unixListen(options: { path: string; kind: 'stream' | 'dgram'; mode: number; owner: number }): number
+  /** Connects to a listening unix socket; ECONNREFUSED, ENOENT: nobody is there. Not blocking afterwards. */
+  unixConnect(path: string): number
+  /** The next connection of a listening socket, -1 if there is none. Not blocking. */
+  unixAccept(fd: number): number
+  /** Bytes and descriptors that wait at a unix socket: null if there are none now, length 0 if the peer is gone. At most `length` bytes. */
+  unixReceive(fd: number, length: number): { bytes: Buffer; fds: number[] } | null
+  /** Sends bytes with descriptors; false if the peer takes no more now. Throws EPIPE, ECONNRESET if it is gone. */
+  unixSend(fd: number, bytes: Uint8Array, fds: number[]): boolean
+  /** Calls `ready` on this thread's event loop whenever the descriptor is readable or its peer is gone; returns a watch's number. Keeps the loop alive. */
+  watchOpen(fd: number, ready: () => void): number
+  watchClose(watch: number): void
+  /** A memfd of `length` bytes, zeroed, that may be shrunk; for a front-end that wants one. */
+  memoryCreate(name: string, length: number): number
   descriptorClose(fd: number): void
   userId(name: string): number
 }

@@ -4,6 +4,7 @@
  */
 
 import type { Names, Plan } from '../chain/plan.ts'
+import type { FrontProgram } from '../vhost/front.ts'
 
 /** A forwarding entry that is configured: a static one, the host's or the gateway's. */
 export interface FixedMac {
@@ -119,13 +120,15 @@ export interface NetworkProgram {
 
 export interface QueueProgram {
   worker: number
-  /** TAP, TUN or PACKET of port/queue.ts with its descriptor; MEMORY with its place in the arena */
+  /** TAP, TUN, PACKET, RING, STREAM or DGRAM of port/queue.ts with its descriptor; MEMORY and VHOST with their place in the arena */
   kind: number
   fd: number
   memoryAt: number
 }
 
 export const MEMORY = 3
+/** a pair of virtqueues, whose rings a front-end lends while it is connected */
+export const VHOST = 7
 
 export interface PortProgram {
   index: number
@@ -161,6 +164,8 @@ export type Order =
   | { type: 'rules'; number: number; plan: Plan }
   /** changes of sets, as table/change.ts has them; for the gateway's worker alone */
   | { type: 'sets'; number: number; changes: Int32Array }
+  /** what a vhost-user port's front-end lends from now on, null for nothing any more; answered once what it lent before is out of use */
+  | { type: 'front'; number: number; port: number; incarnation: number; front: FrontProgram | null }
   /** the addresses that a guarded port holds now, leased ones included */
   | { type: 'guard'; number: number; port: number; addresses: number[] }
   /** forgets the gateway's learned neighbours of a network, all with -1 */
@@ -184,6 +189,8 @@ export type Answer =
   | { type: 'refused'; number: number; why: string }
   | { type: 'lost'; port: number; incarnation: number; errno: number }
   | { type: 'frames'; port: number }
+  /** a front-end broke the rules of its rings: `why` is a number of vhost/fault.ts, and nothing it lent is in use any more */
+  | { type: 'broken'; port: number; incarnation: number; why: number }
 
 /** Where everything lies that a worker maps at its start; offsets in bytes. */
 export interface Start {

@@ -12,6 +12,10 @@ export const TUN = 1
 export const PACKET = 2
 /** a packet socket that receives by a ring; 3 is a program's MEMORY */
 export const RING = 4
+/** a connected unix socket: frames with their length before them */
+export const STREAM = 5
+/** a bound unix socket: a frame a datagram; 7 is a program's VHOST */
+export const DGRAM = 6
 
 /**
  * A burst stops early once it holds this many bytes. Two 64 KiB super-frames stay in a core's second-level cache between the

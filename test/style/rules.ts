@@ -10,11 +10,14 @@ const functionLines = 70
 const layers = [
   ['cli'],
   ['control'],
-  ['service', 'port', 'pipeline', 'gateway'],
+  ['service', 'port', 'vhost', 'pipeline', 'gateway'],
   ['chain', 'table'],
   ['memory'],
   ['wire'],
 ]
+
+/** Folders that may open the addon. */
+const openers = ['memory', 'port', 'vhost']
 
 function at(source: Source, node: Node, what: string): string {
   return `${source.path}:${lineOf(source, node.start)}: ${what}`
@@ -39,7 +42,7 @@ function level(folder: string): number {
   return layers.findIndex((row) => row.includes(folder))
 }
 
-/** Layers point down, wire imports nothing but wire, and only memory and port open the addon's door. */
+/** Layers point down, wire imports nothing but wire, and only memory, port and vhost open the addon's door. */
 export function layering(source: Source): string[] {
   const folder = folderOf(source.path)
   const findings: string[] = []
@@ -50,7 +53,7 @@ export function layering(source: Source): string[] {
       findings.push(at(source, node, `wire imports ${path}`))
     if (inside && level(folder) > level(folderOf(target)))
       findings.push(at(source, node, `${folder} imports ${path}`))
-    if (target === 'src/memory/native.ts' && folder !== 'memory' && folder !== 'port') {
+    if (target === 'src/memory/native.ts' && !openers.includes(folder)) {
       findings.push(at(source, node, `${folder} opens the addon`))
     }
   }
