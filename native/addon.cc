@@ -53,6 +53,8 @@ static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   registerSocket(env, exports);
   registerRequest(env, exports);
   registerRing(env, exports);
+  registerChannel(env, exports);
+  registerWatch(env, exports);
   return exports;
 }
 

@@ -54,5 +54,7 @@ void registerRelay(Napi::Env env, Napi::Object exports);
 void registerSocket(Napi::Env env, Napi::Object exports);
 void registerRequest(Napi::Env env, Napi::Object exports);
 void registerRing(Napi::Env env, Napi::Object exports);
+void registerChannel(Napi::Env env, Napi::Object exports);
+void registerWatch(Napi::Env env, Napi::Object exports);
 
 }  // namespace bridgeport
