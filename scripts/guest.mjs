@@ -15,9 +15,10 @@ import { fileURLToPath } from 'node:url'
 const modules = ['virtio_pci', 'virtio_net']
 
 /**
- * `bridgeport.address=10.0.2.15/24` and `bridgeport.mtu=1500` arrive on the kernel's command line. Services: an echo on port 7,
- * a web server on port 80, iperf3 on its own port. Then a shell on the serial line, without echo, so that a
- * program can talk to it; `@ready` says that it listens.
+ * `bridgeport.address=10.0.2.15/24`, or `dhcp`, and `bridgeport.mtu=1500` arrive on the kernel's command line; without the latter the
+ * card's own MTU stays. Services: an echo on port 7, a web server on port 80, iperf3 on its own port. Then a shell on the
+ * serial line, without echo, so that a program can talk to it; `@ready` says that it listens. A fresh IPv6 address is
+ * used at once: duplicate address detection would take a second or two.
  */
 const init = `#!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -34,15 +35,27 @@ for word in $(cat /proc/cmdline); do
     bridgeport.mtu=*) mtu=\${word#*=} ;;
   esac
 done
+for file in all default eth0; do echo 0 > /proc/sys/net/ipv6/conf/$file/accept_dad; done
 ip link set lo up
-ip link set eth0 mtu \${mtu:-1500} up
-ip addr add \${address:-10.0.2.15/24} dev eth0
+[ -z "$mtu" ] || ip link set eth0 mtu $mtu
+ip link set eth0 up
+if [ "$address" = dhcp ]; then udhcpc -i eth0 -q -n -t 20 -T 1 -s /lease > /dev/null 2>&1
+else ip addr add \${address:-10.0.2.15/24} dev eth0
+fi
 echo guest > /www/index.html
 nc -ll -p 7 -e cat &
 httpd -h /www
 iperf3 -s -D > /dev/null 2>&1
 echo @ready > /dev/console
 exec setsid sh -c 'sh < /dev/ttyS0 2>&1 | cat > /dev/ttyS0'
+`
+
+/** What udhcpc calls with what it was offered. */
+const lease = `#!/bin/busybox sh
+[ "$1" = bound ] || [ "$1" = renew ] || exit 0
+ip addr replace $ip/$mask dev $interface
+for gateway in $router; do ip route replace default via $gateway; done
+for server in $dns; do echo nameserver $server; done > /etc/resolv.conf
 `
 
 function output(command, ...args) {
@@ -75,7 +88,7 @@ function program(tree, path) {
 
 function initrd(work, version) {
   const tree = join(work, 'tree')
-  for (const folder of ['bin', 'dev', 'proc', 'sys', 'modules'])
+  for (const folder of ['bin', 'dev', 'etc', 'proc', 'sys', 'modules'])
     fs.mkdirSync(join(tree, folder), { recursive: true })
   fs.copyFileSync('/bin/busybox', join(tree, 'bin/busybox'))
   const order = []
@@ -88,9 +101,13 @@ function initrd(work, version) {
     }
   }
   fs.writeFileSync(join(tree, 'modules/order'), `${order.join('\n')}\n`)
-  fs.writeFileSync(join(tree, 'init'), init)
-  fs.chmodSync(join(tree, 'init'), 0o755)
+  for (const [name, text] of Object.entries({ init, lease })) {
+    fs.writeFileSync(join(tree, name), text)
+    fs.chmodSync(join(tree, name), 0o755)
+  }
   program(tree, '/usr/bin/iperf3')
+  // Debian has it in /usr/sbin; whoever wants a guest alone may do without.
+  if (fs.existsSync('/usr/sbin/ethtool')) program(tree, '/usr/sbin/ethtool')
   output('sh', '-c', `cd '${tree}' && find . | cpio --quiet -o -H newc > '${work}/initrd'`)
 }
 

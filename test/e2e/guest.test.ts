@@ -22,7 +22,12 @@ suite('QEMU guest and podman container', ['podman', 'crun', 'conmon', ...qemu], 
     a = new Namespace('a')
     daemon = await Daemon.start(configuration())
     container = await Container.start('web')
-    guest = await Guest.boot({ host: daemon.host, ifname: 'vm1', mac: mac(21), address: `${address(21)}/24` })
+    guest = await Guest.boot({
+      host: daemon.host,
+      plug: { type: 'tap', ifname: 'vm1' },
+      mac: mac(21),
+      address: `${address(21)}/24`,
+    })
     await serveEcho(a)
   })
   afterAll(cleanup)
@@ -89,7 +94,12 @@ suite('QEMU guest and podman container', ['podman', 'crun', 'conmon', ...qemu], 
 
   it('a guest that ends and boots again is back on its port', async () => {
     await guest.stop()
-    guest = await Guest.boot({ host: daemon.host, ifname: 'vm1', mac: mac(21), address: `${address(21)}/24` })
+    guest = await Guest.boot({
+      host: daemon.host,
+      plug: { type: 'tap', ifname: 'vm1' },
+      mac: mac(21),
+      address: `${address(21)}/24`,
+    })
     await a.exec(['ping', '-c', '1', address(21)])
   })
 })

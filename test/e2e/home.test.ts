@@ -32,7 +32,12 @@ suite('a guest that asks for its address', qemu, () => {
     const vm1 = { network: 'lan', type: 'qemu-tap', ifname: 'vm1', mac: mac(21), guard: true }
     daemon = await Daemon.start({ networks: { lan }, ports: { vm1 } }, host)
     // The image wants an address to boot; what it really uses comes afterwards.
-    guest = await Guest.boot({ host, ifname: 'vm1', mac: mac(21), address: '192.168.9.9/24' })
+    guest = await Guest.boot({
+      host,
+      plug: { type: 'tap', ifname: 'vm1' },
+      mac: mac(21),
+      address: '192.168.9.9/24',
+    })
     const act = [
       'ip addr flush dev eth0; ip addr add $ip/$mask dev eth0; ip link set eth0 mtu $mtu',
       'ip route add default via $router; mkdir -p /etc; for each in $dns; do echo nameserver $each; done > /etc/resolv.conf',

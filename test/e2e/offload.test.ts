@@ -42,7 +42,13 @@ suite('offload matrix', ['tcpdump', 'ethtool', ...qemu], () => {
     ports.vm2 = { network: 'lan', type: 'qemu-tap', ifname: 'vm2' }
     daemon = await Daemon.start({ networks: { lan }, ports }, host)
     const boot = (number: number, ifname: string, offload: boolean) =>
-      Guest.boot({ host, ifname, mac: mac(number), address: `${address(number)}/24`, offload })
+      Guest.boot({
+        host,
+        plug: { type: 'tap', ifname },
+        mac: mac(number),
+        address: `${address(number)}/24`,
+        offload,
+      })
     const [on, off] = await Promise.all([boot(21, 'vm1', true), boot(22, 'vm2', false)])
     sides['qemu-tap on'] = { name: 'qemu-tap on', address: address(21), offload: true, guest: on }
     sides['qemu-tap off'] = { name: 'qemu-tap off', address: address(22), offload: false, guest: off }

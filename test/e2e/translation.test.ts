@@ -197,7 +197,7 @@ suite('nat rules', ['bash', 'tcpdump', 'dig', 'python3', 'curl', ...qemu], () =>
   it('a machine behind QEMU is reached and reaches, as rules say', async () => {
     const vm = await Guest.boot({
       host: place.daemon.host,
-      ifname: 'vm0',
+      plug: { type: 'tap', ifname: 'vm0' },
       mac: '52:54:00:00:00:50',
       address: '10.2.0.50/24',
     })

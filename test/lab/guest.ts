@@ -1,7 +1,8 @@
-/** A QEMU guest on a TAP: Debian's cloud kernel and busybox, with a shell on the serial line. */
+/** A QEMU guest: Debian's cloud kernel and busybox, with a shell on the serial line. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { type Card, plugged } from './card.ts'
 import { defer } from './cleanup.ts'
 import { must, patienceMs, says } from './command.ts'
 import type { Namespace } from './namespace.ts'
@@ -11,82 +12,66 @@ const script = join(dirname(fileURLToPath(import.meta.url)), '../../scripts/gues
 /** Building the image means one download of 26 MB. */
 const imageMs = 120_000
 
-export interface GuestOptions {
-  /** where the TAP is */
-  host: Namespace
-  ifname: string
-  mac: string
-  /** CIDR text */
+/** The image and a few programs in memory. */
+const mebibytes = 192
+
+export interface GuestOptions extends Card {
+  /** where the TAP is; a guest on a socket needs none */
+  host?: Namespace
+  /** CIDR text, or dhcp */
   address: string
-  mtu?: number
-  /** false: virtio without checksum and segmentation offloads, both ways */
-  offload?: boolean
+  /** memory; from 3072 on a part lies above 4 GiB in the guest's own count */
+  mebibytes?: number
+  /** QEMU's machine type */
+  machine?: string
+  processors?: number
 }
 
 export class Guest {
-  readonly address: string
+  /** without its prefix, as given or leased */
+  address = ''
   #child: ChildProcess
+  #wanted: string
   #commands = 0
 
-  private constructor(child: ChildProcess, address: string) {
+  private constructor(child: ChildProcess, wanted: string) {
     this.#child = child
-    this.address = address.split('/')[0] ?? ''
+    this.#wanted = wanted
   }
 
   /** Boots a guest; it serves an echo (7), HTTP (80) and iperf3 (5201) when this resolves. */
   static async boot(options: GuestOptions): Promise<Guest> {
     const image = JSON.parse(await must([process.execPath, script], { timeoutMs: imageMs }))
-    const words = [
-      'console=ttyS0',
-      'quiet',
-      `bridgeport.address=${options.address}`,
-      `bridgeport.mtu=${options.mtu ?? 1500}`,
+    const words = ['console=ttyS0', 'quiet', `bridgeport.address=${options.address}`]
+    if (options.mtu) words.push(`bridgeport.mtu=${options.mtu}`)
+    const machine = ['-M', options.machine ?? 'q35', '-accel', 'tcg', '-cpu', 'max']
+    const argv = [
+      ...['qemu-system-x86_64', ...machine, '-smp', `${options.processors ?? 1}`],
+      ...['-nodefaults', '-nographic', '-serial', 'stdio'],
+      ...['-kernel', image.kernel, '-initrd', image.initrd, '-append', words.join(' ')],
+      ...plugged(options, options.mebibytes ?? mebibytes),
     ]
-    const features = [
-      'csum',
-      'gso',
-      'guest_csum',
-      'guest_tso4',
-      'guest_tso6',
-      'guest_ecn',
-      'guest_ufo',
-      'host_tso4',
-      'host_tso6',
-    ]
-    const off = options.offload === false ? features.map((name) => `,${name}=off`).join('') : ''
-    const size = options.mtu ? `,host_mtu=${options.mtu}` : ''
-    const [command = '', ...args] = options.host.argv(
-      ...[
-        'qemu-system-x86_64',
-        '-M',
-        'q35',
-        '-accel',
-        'tcg',
-        '-cpu',
-        'max',
-        '-m',
-        '192',
-        '-nodefaults',
-        '-nographic',
-      ],
-      ...[
-        '-no-reboot',
-        '-serial',
-        'stdio',
-        '-kernel',
-        image.kernel,
-        '-initrd',
-        image.initrd,
-        '-append',
-        words.join(' '),
-      ],
-      ...['-netdev', `tap,id=net,ifname=${options.ifname},script=no,downscript=no,vhost=off`],
-      ...['-device', `virtio-net-pci,netdev=net,mac=${options.mac}${off}${size}`],
-    )
+    const [command = '', ...args] = options.host?.argv(...argv) ?? argv
     const child = spawn(command, args)
     defer(() => child.kill('SIGKILL'))
-    await says(child, /@ready/, 2 * patienceMs)
-    return new Guest(child, options.address)
+    const guest = new Guest(child, options.address)
+    await guest.#ready()
+    return guest
+  }
+
+  async #ready(): Promise<void> {
+    await says(this.#child, /@ready/, 2 * patienceMs)
+    this.address = this.#wanted.split('/')[0] ?? ''
+    if (this.#wanted !== 'dhcp') return
+    const text = await this.exec('ip -4 -o addr show dev eth0')
+    const leased = /inet ([\d.]+)/.exec(text)?.[1]
+    if (!leased) throw new Error(`guest: no DHCP server answered: ${text}`)
+    this.address = leased
+  }
+
+  /** The process of QEMU: nsenter executes it in place. */
+  get pid(): number {
+    return this.#child.pid ?? 0
   }
 
   /** Runs a command line in the guest's shell and returns what it wrote; fails when its status is not 0. */
@@ -100,12 +85,18 @@ export class Guest {
     return output
   }
 
-  /** Resolves when QEMU has ended. */
-  stop(): Promise<void> {
+  /** Lets the guest's kernel start again, in the same QEMU. */
+  async reboot(): Promise<void> {
+    this.#child.stdin?.write('reboot -f\n')
+    await this.#ready()
+  }
+
+  /** Resolves when QEMU has ended: at once by SIGKILL, or in order by SIGTERM. */
+  stop(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     return new Promise((resolve) => {
       if (this.#child.exitCode !== null || this.#child.signalCode !== null) return resolve()
       this.#child.once('close', () => resolve())
-      this.#child.kill('SIGKILL')
+      this.#child.kill(signal)
     })
   }
 }
