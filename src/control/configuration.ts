@@ -88,8 +88,8 @@ export interface NetworkConfiguration {
 export interface PortConfiguration {
   name: string
   network: string
-  type: 'tap' | 'tun' | 'qemu-tap' | 'nic' | 'memory'
-  /** '' for a memory port */
+  type: 'tap' | 'tun' | 'qemu-tap' | 'nic' | 'vhost-user' | 'stream' | 'dgram' | 'memory'
+  /** '' for a memory port and for one that is a socket */
   ifname: string
   /** '' for the daemon's own namespace, otherwise as written: a name, a path or pid:N */
   netns: string
@@ -108,11 +108,18 @@ export interface PortConfiguration {
   macLimit: number
   /** frames per second, 0 is no limit */
   floodLimit: number
-  /** user name or uid that may open a qemu-tap */
+  /** user name or uid that may open a qemu-tap, or that a socket is given to */
   owner: string | null
   /** false: no vnet offloads on this port, the switch segments and sums for it */
   offload: boolean
   /** of a nic: guests share the card's own MAC on the air */
   macTranslation: boolean
+  /** of vhost-user, stream and dgram: the socket, which the switch makes unless it is the client; '' for others */
+  path: string
+  /** of dgram: the other end's socket; '' for others */
+  peer: string
+  role: 'server' | 'client'
+  /** of the socket's file */
+  mode: number
   origin: 'file' | 'runtime' | 'run'
 }

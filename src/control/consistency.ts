@@ -3,6 +3,7 @@ import * as address from './address.ts'
 import * as bound from './bound.ts'
 import { Claims, inside, named, type Report } from './claim.ts'
 import type { Cidr, Configuration, NetworkConfiguration, PortConfiguration } from './configuration.ts'
+import * as files from './path.ts'
 import { type Problem, shown } from './problem.ts'
 
 const unusable = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3'].map((text) => address.cidr(text) as Cidr)
@@ -143,7 +144,7 @@ export function check(all: Configuration): Problem[] {
   })
   for (const each of all.ports.values()) {
     port(each, all, addresses, macs, report)
-    if (each.type === 'memory') continue
+    if (each.ifname === '') continue
     const other = interfaces.take(`${place(each.netns)} ${each.ifname}`, named('ports', each))
     if (other !== null)
       report(
@@ -151,5 +152,6 @@ export function check(all: Configuration): Problem[] {
         `found ${shown(each.ifname)}, expected another interface name than ${other} in the same namespace`,
       )
   }
+  files.check(all, report)
   return result
 }

@@ -4,6 +4,7 @@ import { confine } from '../port/host.ts'
 import { derivedMac } from './address.ts'
 import type { NetworkConfiguration, PortConfiguration } from './configuration.ts'
 import { Refusal } from './refusal.ts'
+import { denied } from './rights.ts'
 
 /** What a port is made of, the host's interface of a network included. */
 export interface Spec extends Omit<PortConfiguration, 'type' | 'origin'> {
@@ -44,6 +45,10 @@ export const RESTING = {
   owner: null,
   offload: true,
   macTranslation: false,
+  path: '',
+  peer: '',
+  role: 'server',
+  mode: 0,
 } as const
 
 /** The host's own port of a network, which the configuration keeps under `host:`. */
@@ -84,8 +89,9 @@ export function mtuOf(spec: Spec): number {
 /** What makes a port another device: a port that differs in anything else keeps its device, its MACs and its counters. */
 export function deviceKey(spec: Spec): string {
   const { name, network, type, ifname, netns, address, gateway, mac, queues, owner, offload } = spec
+  const { path, peer, role, mode } = spec
   const device = [ifname, netns, address, gateway, mac, queues, owner, offload, spec.macTranslation]
-  return JSON.stringify([name, network, type, ...device])
+  return JSON.stringify([name, network, type, ...device, path, peer, role, mode])
 }
 
 /** Two ports cannot have an interface of the same name in the same namespace. */
@@ -162,11 +168,7 @@ function explain(spec: Spec, error: device.Failure): Error {
       return new Refusal(what, `${spec.ifname}${where} is in use by another process`, 'choose another ifname')
     case 'EPERM':
     case 'EACCES':
-      return new Refusal(
-        what,
-        `${error.syscall} needs CAP_NET_ADMIN`,
-        'start the switch as root (sudo bridgeport up)',
-      )
+      return denied(spec, error)
     case 'ENOENT':
     case 'ENODEV':
       if (error.path === '/dev/net/tun') {

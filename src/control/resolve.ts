@@ -1,16 +1,18 @@
 /** From what was written to what is meant: defaults filled in, every value in its own type. The form is checked before. */
+import { dirname, join } from 'node:path'
 import * as address from './address.ts'
 import type { Configuration, NetworkConfiguration, PortConfiguration } from './configuration.ts'
 import { gateway, leadsOutside } from './gateway.ts'
+import * as home from './home.ts'
 import { misfits } from './mode.ts'
 import { type Problem, shown } from './problem.ts'
-import { duration, listen, rate } from './quantity.ts'
+import { duration, listen, mode, rate } from './quantity.ts'
 import type { FileInput, NetworkInput, PortInput } from './schema.ts'
 import { hostIfname } from './wiring.ts'
 
-export const SOCKET = '/run/bridgeport/bridgeport.sock'
+/** Mode of every socket unless another is written. */
+const SOCKET_MODE = 0o660
 export const HTTP = '127.0.0.1:9477'
-export const STATE = '/var/lib/bridgeport'
 const MTU = 1500
 const AGEING_MS = 300_000
 const MACS = 65_536
@@ -101,14 +103,38 @@ function ifnameOf(name: string, input: PortInput, inside: boolean): string {
   return input.ifname ?? (inside ? 'eth0' : name)
 }
 
+type SocketInput = Extract<PortInput, { type: 'vhost-user' | 'stream' | 'dgram' }>
+
+/** True for what a guest plugs into by a socket's file. */
+function isSocket(input: PortInput): input is SocketInput {
+  return input.type === 'vhost-user' || input.type === 'stream' || input.type === 'dgram'
+}
+
+/** The files of a port that is a socket: beside the switch's own unless others are written. */
+function socketOf(
+  name: string,
+  input: PortInput,
+  folder: string,
+): Pick<PortConfiguration, 'path' | 'peer' | 'role' | 'mode'> {
+  if (!isSocket(input)) return { path: '', peer: '', role: 'server', mode: SOCKET_MODE }
+  return {
+    path: input.path ?? join(folder, `${name}.sock`),
+    peer: input.type === 'dgram' ? (input.peer ?? join(folder, `${name}-qemu.sock`)) : '',
+    role: (input.type !== 'dgram' && input.role) || 'server',
+    mode: mode(input.mode ?? '') ?? SOCKET_MODE,
+  }
+}
+
 function port(
   name: string,
   { input, origin }: PortEntry,
   of: NetworkConfiguration | undefined,
+  folder: string,
 ): PortConfiguration {
   const device = input.type === 'tap' || input.type === 'tun' || input.type === 'qemu-tap' ? input : null
   const inside = device !== null && device.type !== 'qemu-tap' && device.netns !== undefined
-  const owner = input.type === 'qemu-tap' ? input.owner : undefined
+  const owner = input.type === 'qemu-tap' || isSocket(input) ? input.owner : undefined
+  const queues = input.type === 'nic' || input.type === 'vhost-user' ? input.queues : device?.queues
   return {
     name,
     network: input.network,
@@ -119,7 +145,7 @@ function port(
     gateway: inside && input.address !== undefined && of !== undefined ? routeOf(of) : null,
     mac: macOf(name, input),
     mtu: input.mtu ?? 0,
-    queues: (input.type === 'nic' ? input.queues : device?.queues) ?? 1,
+    queues: queues ?? 1,
     isolated: input.isolated ?? false,
     guard: input.guard ?? false,
     macLimit: input.macLimit ?? 0,
@@ -127,8 +153,18 @@ function port(
     owner: owner === undefined ? null : String(owner),
     offload: device?.offload ?? true,
     macTranslation: input.type === 'nic' && (input.macTranslation ?? false),
+    ...socketOf(name, input, folder),
     origin,
   }
+}
+
+/** Keys that mean nothing to a client: it connects to a socket that its server made. */
+function excess(path: readonly string[], input: SocketInput): Problem[] {
+  if (!('role' in input) || input.role !== 'client') return []
+  return (['mode', 'owner'] as const).flatMap((key) => {
+    const text = `found ${shown(input[key])}, expected no such key: with role client the socket is made by the other end, which gives it its owner and mode`
+    return input[key] === undefined ? [] : [{ path: [...path, key], text }]
+  })
 }
 
 /** What a port must have that only its type or its other keys tell. */
@@ -159,6 +195,7 @@ export function incomplete(parts: Parts): Problem[] {
         path: [...path, 'address'],
         text: `found ${shown(input.address)}, expected no such key: what is behind a ${input.type} port has its own stack`,
       })
+    if (isSocket(input)) result.push(...excess(path, input))
     if (input.type !== 'tap' && input.type !== 'tun' && input.type !== 'qemu-tap') continue
     const named = input.ifname !== undefined || (input.type !== 'qemu-tap' && input.netns !== undefined)
     if (!named && name.length > IFNAME_LENGTH)
@@ -181,15 +218,16 @@ export function resolve(parts: Parts): Configuration {
   const { settings, publish = [] } = parts
   const http = settings.http ?? HTTP
   const networks = new Map([...parts.networks].map(([name, entry]) => [name, network(name, entry, publish)]))
+  const socket = settings.socket ?? home.socket()
   const ports = [...parts.ports].map(
-    ([name, entry]) => [name, port(name, entry, networks.get(entry.input.network))] as const,
+    ([name, entry]) => [name, port(name, entry, networks.get(entry.input.network), dirname(socket))] as const,
   )
   return {
     workers: settings.workers ?? 1,
-    socket: settings.socket ?? SOCKET,
-    socketMode: 0o660,
+    socket,
+    socketMode: SOCKET_MODE,
     http: http === 'off' ? null : listen(http),
-    state: settings.state ?? STATE,
+    state: settings.state ?? home.state(),
     conntrack: conntrack(settings.conntrack),
     networks,
     ports: new Map(ports),

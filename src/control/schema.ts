@@ -65,7 +65,8 @@ const absolute = (what: string) => text(what, (value) => value.startsWith('/') &
 /** sun_path of unix(7) holds 108 bytes, the last one zero. */
 export const SocketPath = text(
   'an absolute path of at most 107 bytes',
-  (value) => value.startsWith('/') && !value.includes('\0') && Buffer.byteLength(value) <= 107,
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  (value) => /^\/[^\x00-\x1f\x7f]*[^/\x00-\x1f\x7f]$/.test(value) && Buffer.byteLength(value) <= 107,
 )
 /** dev_valid_name() of Linux, without `%`, which TUNSETIFF would expand. */
 const ifname = text(
@@ -200,7 +201,9 @@ const device = {
   queues: queues.optional(),
   offload: flag.optional(),
 }
-const role = choice(['server', 'client']).optional()
+const role = choice(['server', 'client'])
+  .describe('server (unless given): the switch makes the socket; client: it connects to it, again and again')
+  .optional()
 const mode = text(
   'a quoted octal mode such as "0660"',
   (value) => quantity.mode(value) !== null,
@@ -213,6 +216,15 @@ const owner = z.union(
   ],
   'a user name or uid',
 )
+/** Keys of a port that is a socket. */
+const socket = {
+  ...common,
+  path: SocketPath.describe(
+    "an absolute path of at most 107 bytes; NAME.sock in the folder of the switch's own socket unless given",
+  ).optional(),
+  mode,
+  owner: owner.describe('the user name or uid that the socket is given to').optional(),
+}
 
 /** The message leaves `memory` out: such a port exists inside a program only. */
 export const portMistake = {
@@ -234,16 +246,15 @@ export const Port = z.discriminatedUnion(
       macTranslation: flag.optional(),
       queues: queues.optional(),
     }),
+    mapping({ type: z.literal('vhost-user'), ...socket, role, queues: queues.optional() }),
+    mapping({ type: z.literal('stream'), ...socket, role }),
     mapping({
-      type: z.literal('vhost-user'),
-      ...common,
-      path: SocketPath,
-      role,
-      queues: queues.optional(),
-      mode,
+      type: z.literal('dgram'),
+      ...socket,
+      peer: SocketPath.describe(
+        "the other end's socket; NAME-qemu.sock in the folder of the switch's own socket unless given",
+      ).optional(),
     }),
-    mapping({ type: z.literal('stream'), ...common, path: SocketPath, role, mode }),
-    mapping({ type: z.literal('dgram'), ...common, path: SocketPath, peer: SocketPath, mode }),
     mapping({ type: z.literal('memory'), ...common }),
   ],
   portMistake,
