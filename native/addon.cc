@@ -55,6 +55,7 @@ static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   registerRing(env, exports);
   registerChannel(env, exports);
   registerWatch(env, exports);
+  registerGuest(env, exports);
   return exports;
 }
 

@@ -56,5 +56,6 @@ void registerRequest(Napi::Env env, Napi::Object exports);
 void registerRing(Napi::Env env, Napi::Object exports);
 void registerChannel(Napi::Env env, Napi::Object exports);
 void registerWatch(Napi::Env env, Napi::Object exports);
+void registerGuest(Napi::Env env, Napi::Object exports);
 
 }  // namespace bridgeport
