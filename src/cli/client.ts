@@ -1,16 +1,15 @@
 /** The daemon's API as the command line calls it: HTTP over the unix socket. */
 import { request } from 'node:http'
 import { createInterface } from 'node:readline'
+import { meant } from '../control/home.ts'
 import { Refusal } from '../control/refusal.ts'
-
-export const SOCKET = '/run/bridgeport/bridgeport.sock'
 
 /** A reload of a thousand ports takes seconds; what takes longer than this hangs. */
 const ANSWER_MS = 60_000
 
-/** The socket to use: --socket, else $BRIDGEPORT_SOCKET, else the default. */
+/** The socket to use: --socket, else $BRIDGEPORT_SOCKET, else the user's own or the system's. */
 export function socketOf(options: { socket?: string }): string {
-  return options.socket ?? (process.env.BRIDGEPORT_SOCKET || SOCKET)
+  return options.socket ?? (process.env.BRIDGEPORT_SOCKET || meant())
 }
 
 function unreachable(socket: string, error: NodeJS.ErrnoException): Refusal {

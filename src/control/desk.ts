@@ -127,6 +127,7 @@ export class Desk {
   listen(ground: Ground): void {
     const { name, gateway } = this.network
     const address = gateway ?? ''
+    if (room.isServed(this.network)) room.check()
     const place = room.isServed(this.network)
       ? { netns: ground.room().path, address: room.ADDRESS, port: ground.room().renew(name) }
       : { netns: '', address, port: room.DOMAIN }

@@ -1,5 +1,5 @@
 /** What a machine needs to run a switch, looked at one by one: each finding is fine or names its remedy. */
-import { closeSync, lstatSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, lstatSync, openSync } from 'node:fs'
 import { release } from 'node:os'
 import * as host from '../port/host.ts'
 import { egresses } from '../port/route.ts'
@@ -10,6 +10,7 @@ import { overlapping } from './host.ts'
 import { load, type Overrides } from './load.ts'
 import { ailment, blocked, cards } from './policy.ts'
 import { Refusal } from './refusal.ts'
+import { isModest, lacking } from './rights.ts'
 import { hasHostLink } from './wiring.ts'
 
 export interface Finding {
@@ -28,19 +29,17 @@ function problem(check: string, detail: string, remedy: string): Finding {
   return { check, ok: false, detail, remedy }
 }
 
-/** Bits of linux/capability.h, and what needs them. */
-const CAPABILITIES = [
-  { bit: 12n, name: 'CAP_NET_ADMIN' },
-  { bit: 13n, name: 'CAP_NET_RAW' },
-  { bit: 21n, name: 'CAP_SYS_ADMIN' },
-]
-
 function rights(): Finding {
-  const status = readFileSync('/proc/self/status', 'utf8')
-  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`)
-  const missing = CAPABILITIES.filter(({ bit }) => ((effective >> bit) & 1n) === 0n).map(({ name }) => name)
+  const missing = lacking()
   if (missing.length === 0) return fine('rights', 'this process may make interfaces and enter namespaces')
   return problem('rights', `${missing.join(', ')} missing`, 'run as root (sudo bridgeport …)')
+}
+
+/** What is missing does no harm to a configuration that asks for no interface. */
+function spared(finding: Finding): Finding {
+  return finding.ok
+    ? finding
+    : fine(finding.check, `${finding.detail}, which this configuration does not need`)
 }
 
 function tun(): Finding {
@@ -161,6 +160,7 @@ export async function examine(options: Overrides & { file?: string }): Promise<F
   try {
     const path = find(options.file)
     configuration = load(path, options).configuration
+    if (isModest(configuration)) findings.splice(0, 2, ...findings.slice(0, 2).map(spared))
     findings.push(fine('configuration', path ?? 'the default: no bridgeport.yaml here or in /etc/bridgeport'))
   } catch (error) {
     const lines = error instanceof Refusal ? error.lines : [(error as Error).message]

@@ -36,7 +36,7 @@ export function isLive(path: string): Promise<boolean> {
 export async function claim(path: string): Promise<void> {
   const what = `socket ${path}`
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
+    mkdirSync(dirname(path), { recursive: true, mode: process.geteuid?.() === 0 ? 0o755 : 0o700 })
     const status = lstatSync(path, { throwIfNoEntry: false })
     if (status === undefined) return
     if (!status.isSocket())

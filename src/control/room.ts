@@ -10,6 +10,7 @@ import { type Cidr, cidr, derivedMac, ipv4 } from './address.ts'
 import type { NetworkConfiguration } from './configuration.ts'
 import type { Seat } from './link.ts'
 import type { Spec } from './member.ts'
+import { confinement } from './rights.ts'
 import { plain, type Site } from './wiring.ts'
 
 /** No user's network has this name. */
@@ -65,10 +66,16 @@ export function isServed({ dns, mode }: NetworkConfiguration): boolean {
   return dns !== null && mode !== 'host-only'
 }
 
-/** The room as a network, if a network needs it. */
+/** The room as a network, if a network needs it and this process may make one. */
 export function site(networks: Iterable<NetworkConfiguration>): Site[] {
-  if (![...networks].some(isServed)) return []
+  if (![...networks].some(isServed) || confinement() !== '') return []
   return [{ name: NAME, role: SERVICES, configuration, macCapacity: configuration.macTable.capacity }]
+}
+
+/** Throws an Error that says why there is no room. */
+export function check(): void {
+  const why = confinement()
+  if (why !== '') throw new Error(why)
 }
 
 /** Leads TCP for a gateway's port 53 to where its name server listens. */

@@ -25,6 +25,8 @@ export class Services {
   private readonly outlets = new Map<string, Outlet>()
   /** called when an uplink got another address, or lost it */
   onseat: () => void = () => {}
+  /** networks whose name server hears no TCP, as was told */
+  private readonly deaf = new Set<string>()
   readonly published: Published
   private readonly plant: Plant
   private readonly ends: Ends
@@ -81,7 +83,9 @@ export class Services {
       try {
         desk.listen(this.plant.ground)
       } catch (error) {
-        this.log.warn({ network: name }, `DNS answers over UDP only: ${(error as Error).message}`)
+        if (!this.deaf.has(name))
+          this.log.warn({ network: name }, `DNS answers over UDP only: ${(error as Error).message}`)
+        this.deaf.add(name)
       }
     }
   }

@@ -52,7 +52,12 @@ export class HostSide {
   /** Takes back what a killed switch of the same instance left. Call before `set`. */
   repair(): void {
     this.forwarding.repair()
-    nftables.remove(this.instance, nftables.CHAINS)
+    try {
+      nftables.remove(this.instance, nftables.CHAINS)
+    } catch (error) {
+      // Who may not remove chains has made none.
+      if ((error as NativeError).code !== 'EPERM') throw error
+    }
   }
 
   /**
