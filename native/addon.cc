@@ -55,7 +55,10 @@ static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   registerRing(env, exports);
   registerChannel(env, exports);
   registerWatch(env, exports);
+  registerStream(env, exports);
+  registerDgram(env, exports);
   registerGuest(env, exports);
+  registerVring(env, exports);
   return exports;
 }
 

@@ -56,6 +56,9 @@ void registerRequest(Napi::Env env, Napi::Object exports);
 void registerRing(Napi::Env env, Napi::Object exports);
 void registerChannel(Napi::Env env, Napi::Object exports);
 void registerWatch(Napi::Env env, Napi::Object exports);
+void registerStream(Napi::Env env, Napi::Object exports);
+void registerDgram(Napi::Env env, Napi::Object exports);
 void registerGuest(Napi::Env env, Napi::Object exports);
+void registerVring(Napi::Env env, Napi::Object exports);
 
 }  // namespace bridgeport

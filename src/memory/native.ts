@@ -105,6 +105,15 @@ export interface Cold {
   /** Maps the ring of a packet socket into this thread; returns the number that `receive` takes in place of the descriptor. */
   ringMap(fd: number): number
   ringUnmap(ring: number): void
+  /**
+   * Takes a connected unix socket as a stream of frames into this thread; `poll` is an epoll of its own that has the socket. Returns
+   * the number that `receive` and `transmit` take as kind STREAM: ECONNRESET says that the peer is gone, EPROTO that it said an impossible length.
+   */
+  streamOpen(fd: number, poll: number): number
+  streamClose(stream: number): void
+  /** Takes a bound unix socket into this thread as kind DGRAM, a frame a datagram to and from `peer`; frames of others are received with length -2. */
+  dgramOpen(fd: number, peer: string): number
+  dgramClose(dgram: number): void
   /** True if `netns` can be opened and is a network namespace; false if it is gone; throws on EPERM. */
   namespaceExists(netns: string): boolean
   /** Moves the calling thread into a new network and mount namespace (mounts made private), loopback up. */
@@ -211,6 +220,15 @@ export interface Hot {
   ): number
   /** Writes `count` frames of a burst block; returns how many were taken, the block's third column holds each errno. */
   transmit(kind: number, fd: number, blockAt: number, count: number): number
+  /**
+   * What a guest transmits, from the `count` segments at `segmentsAt` (vhost/layout.ts) into the frames of a burst block: `header` bytes
+   * of each are its virtio header. -EFAULT: an address that the guest does not have; -ENXIO: its memory is gone.
+   */
+  vringReceive(table: number, header: number, blockAt: number, segmentsAt: number, count: number): number
+  /** The same from the frames of a block into what the guest receives with. */
+  vringTransmit(table: number, header: number, blockAt: number, segmentsAt: number, count: number): number
+  /** Copies `length` bytes at the guest's address `low`, `high` to byte `at` of the arena. Answers as vringReceive. */
+  vringFetch(table: number, low: number, high: number, length: number, at: number): number
   /** Ones' complement sum (RFC 1071) of arena bytes and a 16-bit initial value, folded, not complemented. */
   checksum(at: number, length: number, initial: number): number
 }

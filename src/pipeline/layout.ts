@@ -7,6 +7,7 @@ import * as ring from '../memory/ring.ts'
 import { Network } from '../port/network.ts'
 import { Port } from '../port/port.ts'
 import { lengthOf, MacTable } from '../table/mac.ts'
+import * as vring from '../vhost/layout.ts'
 
 /** Offsets in bytes within the arena. */
 export interface Layout {
@@ -15,6 +16,8 @@ export interface Layout {
   segmentAt: number
   /** the gateway's own frames */
   outboxAt: number
+  /** lists of guests' buffers */
+  vringAt: number
   /** one block a port */
   portBlocksAt: number
   stackAt: number
@@ -28,15 +31,17 @@ function homeCapacity(framesPerWorker: number): number {
 }
 
 export function worker(arena: Arena, index: number, framesPerWorker: number): Layout {
-  const length = poll.LENGTH + (3 + PORT_COUNT_MAX) * BLOCK_LENGTH + framesPerWorker * 4
+  const length = poll.LENGTH + (3 + PORT_COUNT_MAX) * BLOCK_LENGTH + vring.LENGTH + framesPerWorker * 4
   const { at } = arena.allocate(`worker/${index}`, length)
   const burstAt = at + poll.LENGTH
-  const portBlocksAt = burstAt + 3 * BLOCK_LENGTH
+  const vringAt = burstAt + 3 * BLOCK_LENGTH
+  const portBlocksAt = vringAt + vring.LENGTH
   return {
     pollAt: at,
     burstAt,
     segmentAt: burstAt + BLOCK_LENGTH,
     outboxAt: burstAt + 2 * BLOCK_LENGTH,
+    vringAt,
     portBlocksAt,
     stackAt: portBlocksAt + PORT_COUNT_MAX * BLOCK_LENGTH,
   }

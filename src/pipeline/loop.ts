@@ -7,14 +7,15 @@ import type { Arena } from '../memory/arena.ts'
 import { BUSY_SECONDS } from '../memory/counters.ts'
 import type { Doorbell } from '../memory/doorbell.ts'
 import { FAILED, type Poll } from '../memory/poll.ts'
+import type { Port } from '../port/port.ts'
 import type { Attached } from '../port/queue.ts'
+import { ECONNRESET, EPROTO } from '../port/stream.ts'
+import { SLEEP_MS, type VhostQueue } from '../vhost/queue.ts'
 import type { Crossing } from './crossing.ts'
 import type { Dataplane } from './dataplane.ts'
 
 /** Rounds without work before it sleeps: about 20 µs of epoll_wait(0), the time a local peer takes to answer. */
 const SPIN_ROUNDS = 60
-/** Longest sleep in milliseconds; ageing and the stop word are looked at this often. */
-const SLEEP_MS = 1000
 /** The doorbell's number in the poll; queues have the others. */
 export const DOORBELL = 0
 /** errno of a read from a device that is gone: EBADF, EBADFD */
@@ -22,6 +23,12 @@ const EBADF = 9
 const EBADFD = 77
 /** and of one from a packet socket whose interface is down or gone */
 const ENETDOWN = 100
+
+/** A pair of rings that a guest lends, and its port. */
+export interface Lent {
+  port: Port
+  queue: VhostQueue
+}
 
 /** What a round cannot do itself: cold, and rare. */
 export interface Desk {
@@ -32,6 +39,8 @@ export interface Desk {
   prepare(): void
   /** A device vanished. */
   lose(attached: Attached, errno: number): void
+  /** A guest broke the rules of its rings. */
+  shun(lent: Lent): void
   /** A device told of an error that may pass. */
   report(attached: Attached, errno: number): void
   /** Frames wait in memory ports whose other end wants to be told. */
@@ -41,8 +50,12 @@ export interface Desk {
 export class Loop {
   /** by the number that the poll returns; 0 is the doorbell */
   readonly attached: (Attached | null)[] = [null]
+  /** likewise: whose descriptor is a guest's doorbell, and null for the others */
+  readonly bells: (VhostQueue | null)[] = [null]
   /** queues that must be asked: their descriptor does not tell all */
   asked: Attached[] = []
+  /** rings in guests' memory: they are looked at while there is work, and their doorbells ring after that */
+  lent: Lent[] = []
   private readonly arena: Arena
   private readonly poll: Poll
   private readonly counters: Float64Array
@@ -77,7 +90,7 @@ export class Loop {
       let timeout = 0
       if (idle > SPIN_ROUNDS && !this.desk.preparing) {
         this.doorbell.arm()
-        if (this.isQuiet()) timeout = SLEEP_MS
+        timeout = this.rest()
       }
       const count = this.poll.wait(timeout)
       if (idle > SPIN_ROUNDS) this.doorbell.disarm()
@@ -94,8 +107,13 @@ export class Loop {
     for (let i = 0; i < count; i++) {
       const id = this.poll.id(i)
       if (id === DOORBELL) this.doorbell.clear()
-      else worked += this.serve(this.attached[id], this.poll.events(i))
+      else {
+        const bell = this.bells[id]
+        if (bell !== null) bell.wake()
+        else worked += this.serve(this.attached[id], this.poll.events(i))
+      }
     }
+    for (let i = 0; i < this.lent.length; i++) worked += this.attend(this.lent[i])
     for (let i = 0; i < this.asked.length; i++) {
       const ask = this.asked[i]
       if (!ask.queue.quiet) worked += Math.max(0, this.dataplane.service(ask.port, ask.queue))
@@ -116,12 +134,25 @@ export class Loop {
     if (count >= 0) return count
     // A device that is gone stays gone. A packet socket tells once that its link went down, for a while or for ever.
     if ((events & FAILED) !== 0 && (count === -EBADFD || count === -EBADF)) this.desk.lose(attached, -count)
+    else if (count === -ECONNRESET || count === -EPROTO) this.desk.lose(attached, -count)
     else if (count === -ENETDOWN) this.desk.report(attached, ENETDOWN)
     return 0
   }
 
-  private isQuiet(): boolean {
-    for (let i = 0; i < this.asked.length; i++) if (!this.asked[i].queue.quiet) return false
-    return this.crossing.quiet && !this.arena.stopped
+  /** One burst from a guest's ring; returns the count of frames. */
+  private attend(lent: Lent): number {
+    const { port, queue } = lent
+    const count = queue.quiet ? 0 : this.dataplane.service(port, queue)
+    if (queue.fault < 0) return count
+    this.desk.shun(lent)
+    return 0
+  }
+
+  /** How long the worker may sleep, in milliseconds: looks for work a last time. */
+  private rest(): number {
+    for (let i = 0; i < this.asked.length; i++) if (!this.asked[i].queue.quiet) return 0
+    let longest = SLEEP_MS
+    for (let i = 0; i < this.lent.length; i++) longest = Math.min(longest, this.lent[i].queue.rest())
+    return this.crossing.quiet && !this.arena.stopped ? longest : 0
   }
 }

@@ -8,16 +8,27 @@ import type { Arena } from '../memory/arena.ts'
 import { BLOCK_LENGTH } from '../memory/block.ts'
 import { PORT_COUNT_MAX, rowOf } from '../memory/counters.ts'
 import type { Pool } from '../memory/pool.ts'
+import { DgramQueue } from '../port/dgram.ts'
 import { FULL, LOCAL, MemoryQueue } from '../port/memory.ts'
 import { Network } from '../port/network.ts'
 import { NicQueue } from '../port/nic.ts'
 import { Port } from '../port/port.ts'
-import { type Attached, DescriptorQueue, type Queue, TUN } from '../port/queue.ts'
+import { type Attached, DescriptorQueue, DGRAM, type Queue, STREAM, TUN } from '../port/queue.ts'
+import { StreamQueue } from '../port/stream.ts'
 import { TunQueue } from '../port/tun.ts'
 import { DYNAMIC, GATEWAY, MacTable } from '../table/mac.ts'
+import type { FrontProgram } from '../vhost/front.ts'
+import { VhostQueue } from '../vhost/queue.ts'
 import type { Dataplane } from './dataplane.ts'
 import type { Layout } from './layout.ts'
-import { MEMORY, type NetworkProgram, type PortProgram, type Program, type QueueProgram } from './program.ts'
+import {
+  MEMORY,
+  type NetworkProgram,
+  type PortProgram,
+  type Program,
+  type QueueProgram,
+  VHOST,
+} from './program.ts'
 
 export class Swap {
   private readonly arena: Arena
@@ -198,6 +209,7 @@ export class Swap {
         this.attached.set(key, attached)
         added.push(attached)
         if (port.queue === null) port.queue = attached.queue
+        if (queue.kind === VHOST) this.elect(port)
       })
     }
     const removed: Attached[] = []
@@ -209,7 +221,43 @@ export class Swap {
     return { added, removed }
   }
 
+  /** The pairs of rings of a port that this worker serves, by their number. */
+  pairs(port: number, incarnation: number): Map<number, Attached> {
+    const found = new Map<number, Attached>()
+    for (const [key, attached] of this.attached) {
+      const [of, number] = key.split('/').map(Number)
+      const isPair = attached.queue instanceof VhostQueue
+      if (of === incarnation && attached.port.index === port && isPair) found.set(number, attached)
+    }
+    return found
+  }
+
+  /** Serves what a port's front-end lends from now on; throws a NativeError, and then nothing of it is served. */
+  seat(pairs: Map<number, Attached>, front: FrontProgram | null): void {
+    const all = [...pairs].map(([number, { port, queue }]) => ({ number, port, queue: queue as VhostQueue }))
+    try {
+      for (const { number, queue } of all) queue.seat(front, number)
+    } catch (error) {
+      for (const { number, queue } of all) queue.seat(null, number)
+      throw error
+    } finally {
+      if (all.length > 0) this.elect(all[0].port)
+    }
+  }
+
+  /** Chooses which queue frames for a port with several pairs of rings go to, and over which pairs it spreads them. */
+  private elect(port: Port): void {
+    const all = [...this.pairs(port.index, port.incarnation).values()].map(({ queue }) => queue as VhostQueue)
+    const active = all.filter((queue) => queue.active)
+    // With none here, the worker of the first pair gets the frames; that one always has a queue, which drops by name while no guest is there.
+    const first = active[0] ?? (port.worker === this.worker ? all[0] : undefined) ?? null
+    if (first !== null) first.siblings = active.length > 0 ? active : [first]
+    port.queue = first
+  }
+
   private open(queue: QueueProgram, next: PortProgram, port: Port): Queue {
+    if (queue.kind === VHOST)
+      return new VhostQueue(this.arena, this.pool, queue.memoryAt, this.layout.vringAt)
     if (queue.kind === MEMORY) {
       return new MemoryQueue(this.arena, queue.memoryAt, this.pool.at, next.local ? LOCAL : FULL)
     }
@@ -217,6 +265,8 @@ export class Swap {
       return new TunQueue(this.arena, this.pool, this.counters, port.row, queue.fd, next.station)
     }
     const { kind, fd } = queue
+    if (kind === STREAM) return new StreamQueue(fd)
+    if (kind === DGRAM) return new DgramQueue(this.arena, this.counters, port.row, fd, next.peer ?? '')
     if (next.card) return new NicQueue(this.arena, this.pool, this.counters, port.row, kind, fd, next.card)
     return new DescriptorQueue(kind, fd)
   }

@@ -11,10 +11,11 @@ import { Pool } from '../memory/pool.ts'
 import { MemoryQueue } from '../port/memory.ts'
 import { type Attached, DescriptorQueue } from '../port/queue.ts'
 import { carry } from '../table/change.ts'
+import { VhostQueue } from '../vhost/queue.ts'
 import { Crossing } from './crossing.ts'
 import { Dataplane } from './dataplane.ts'
 import * as layout from './layout.ts'
-import { type Desk, DOORBELL, Loop } from './loop.ts'
+import { type Desk, DOORBELL, type Lent, Loop } from './loop.ts'
 import type { Answer, Order, Start } from './program.ts'
 import { Swap } from './swap.ts'
 
@@ -64,7 +65,8 @@ class Worker implements Desk {
         for (const attached of removed) this.detach(attached)
         for (const attached of added) this.attach(attached)
       }
-      if (order.type === 'rules') {
+      if (order.type === 'front') this.seat(order)
+      else if (order.type === 'rules') {
         this.swap.rules(order.plan)
         this.begun.push(order.number)
       } else this.answer({ type: 'done', number: order.number, result: this.carry(order) })
@@ -118,26 +120,60 @@ class Worker implements Desk {
 
   private attach(attached: Attached): void {
     const { loop } = this
+    const { port, queue } = attached
+    this.watch(attached)
+    if (queue instanceof VhostQueue) loop.lent = [...loop.lent, { port, queue }]
+    else if (!(queue instanceof DescriptorQueue)) loop.asked = [...loop.asked, attached]
+  }
+
+  private watch(attached: Attached): void {
+    const { loop } = this
     const { queue } = attached
-    if (queue.fd >= 0) {
-      const vacant = loop.attached.indexOf(null, 1)
-      const id = vacant < 0 ? loop.attached.length : vacant
-      loop.attached[id] = attached
-      this.poll.add(queue.fd, id)
-    }
-    if (!(queue instanceof DescriptorQueue)) loop.asked = [...loop.asked, attached]
+    if (queue.fd < 0) return
+    const vacant = loop.attached.indexOf(null, 1)
+    const id = vacant < 0 ? loop.attached.length : vacant
+    loop.attached[id] = attached
+    loop.bells[id] = queue instanceof VhostQueue ? queue : null
+    this.poll.add(queue.fd, id)
+  }
+
+  private unwatch(attached: Attached): void {
+    const id = this.loop.attached.indexOf(attached)
+    if (id <= 0) return
+    this.poll.remove(attached.queue.fd)
+    this.loop.attached[id] = null
   }
 
   private detach(attached: Attached): void {
     const { loop } = this
-    const id = loop.attached.indexOf(attached)
-    if (id > 0) {
-      this.poll.remove(attached.queue.fd)
-      loop.attached[id] = null
-    }
+    this.unwatch(attached)
     loop.asked = loop.asked.filter((other) => other !== attached)
+    loop.lent = loop.lent.filter(({ queue }) => queue !== attached.queue)
     if (attached.port.queue === attached.queue) attached.port.queue = null
     attached.queue.close()
+  }
+
+  /** Serves what a front-end lends from now on. Its doorbells may be closed as soon as this is answered. */
+  private seat({ number, port, incarnation, front }: Extract<Order, { type: 'front' }>): void {
+    const pairs = this.swap.pairs(port, incarnation)
+    for (const attached of pairs.values()) this.unwatch(attached)
+    try {
+      this.swap.seat(pairs, front)
+      for (const attached of pairs.values()) this.watch(attached)
+      this.answer({ type: 'done', number, result: 0 })
+    } catch (error) {
+      this.answer({ type: 'refused', number, why: (error as Error).message })
+    }
+  }
+
+  /** A guest broke the rules of its rings: nothing that its front-end lends is served any more, and the control thread is told why. */
+  shun({ port, queue }: Lent): void {
+    const { index, incarnation } = port
+    const why = queue.fault
+    const pairs = this.swap.pairs(index, incarnation)
+    for (const attached of pairs.values()) this.unwatch(attached)
+    this.swap.seat(pairs, null)
+    this.answer({ type: 'broken', port: index, incarnation, why })
   }
 
   private answer(answer: Answer): void {

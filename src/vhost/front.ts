@@ -29,9 +29,12 @@ export interface PairProgram {
 export interface FrontProgram {
   /** the table of the guest's memory in native */
   table: number
-  /** feature bits that both sides agreed on (virtio 1.2, 5.1.3 and 6), as two int32 */
-  featuresLow: number
-  featuresHigh: number
+  /** bytes of the header before a frame: 12, or 10 with neither VERSION_1 nor MRG_RXBUF (virtio 1.2, 5.1.6.1) */
+  headerLength: number
+  /** MRG_RXBUF: a frame may take several buffers */
+  mergeable: boolean
+  /** EVENT_IDX: notifications are asked for by index */
+  eventIndex: boolean
   /** by number of the pair */
   pairs: PairProgram[]
 }

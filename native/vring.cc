@@ -1,0 +1,155 @@
+// Bytes between a guest's buffers and frames: one call a burst. Which buffers, and how much of each, the rings said (src/vhost/):
+// a segment is 16 bytes in the arena, see src/vhost/layout.ts. No policy: an address that the guest does not have is told.
+//
+// Addresses are looked up and their lines asked for in groups, then the bytes are copied: the misses of a group overlap.
+#include "addon.h"
+#include "binding.h"
+#include "guest.h"
+
+namespace bridgeport {
+
+struct Segment {
+  uint64_t guest;
+  uint32_t length;
+  // first of a frame: its position in the burst, and from bit 8 how many buffers it has; else negative
+  int32_t info;
+};
+static_assert(sizeof(Segment) == 16, "four int32 of src/vhost/layout.ts");
+
+constexpr int kGroup = 64;
+constexpr size_t kLine = 64;
+
+static int32_t frameOf(const Binding* binding, int32_t blockAt, int32_t info) { return binding->column(blockAt)[info & (kBurst - 1)]; }
+
+// Where a frame and the header before it are written to or read from, front to back. The header of the guest has two bytes more
+// than ours: in how many buffers the frame lies.
+struct Stream {
+  uint8_t* frame = nullptr;
+  size_t done = 0;
+  size_t header = 0;
+  uint8_t buffers[2] = {0, 0};
+
+  // The next run of bytes that lie together, at most `length`.
+  uint8_t* run(size_t* length) {
+    uint8_t* at = done < kVnetHeader ? frame - kVnetHeader + done : done < header ? buffers + (done - kVnetHeader) : frame + (done - header);
+    size_t room = done < kVnetHeader ? kVnetHeader - done : done < header ? header - done : *length;
+    if (room < *length) *length = room;
+    done += *length;
+    return at;
+  }
+};
+
+// The guest's side of a segment that does not lie in one region, or of a header in pieces: the long way.
+template <bool toGuest>
+static bool move(const GuestTable* table, const Segment& segment, Stream* stream, int* near) {
+  for (uint32_t moved = 0; moved < segment.length;) {
+    uint32_t span = segment.length - moved;
+    uint8_t* at = table->span(segment.guest + moved, &span, near);
+    if (at == nullptr) return false;
+    for (size_t part = 0; part < span;) {
+      size_t length = span - part;
+      uint8_t* own = stream->run(&length);
+      if (toGuest) memcpy(at + part, own, length);
+      else memcpy(own, at + part, length);
+      part += length;
+    }
+    moved += span;
+  }
+  return true;
+}
+
+template <bool toGuest>
+static int transfer(Binding* binding, const int32_t (&argument)[5]) {
+  const GuestTable* table = guestTableOf(argument[0]);
+  if (table == nullptr) return -ENXIO;
+  size_t header = static_cast<size_t>(argument[1]);
+  const Segment* segments = reinterpret_cast<const Segment*>(binding->arena + argument[3]);
+  int count = argument[4];
+  int near = 0;
+  Stream stream;
+  for (int from = 0; from < count; from += kGroup) {
+    int group = count - from < kGroup ? count - from : kGroup;
+    uint8_t* at[kGroup];
+    for (int i = 0; i < group; i++) {
+      const Segment& segment = segments[from + i];
+      at[i] = table->translate(segment.guest, segment.length, &near);
+      if (at[i] == nullptr) continue;
+      __builtin_prefetch(at[i], toGuest ? 1 : 0);
+      __builtin_prefetch(at[i] + kLine, toGuest ? 1 : 0);
+    }
+    for (int i = 0; i < group; i++) {
+      const Segment& segment = segments[from + i];
+      if (segment.info >= 0) {
+        stream.frame = binding->frame(frameOf(binding, argument[2], segment.info));
+        stream.done = 0;
+        stream.header = header;
+        uint16_t buffers = static_cast<uint16_t>(segment.info >> 8);
+        memcpy(stream.buffers, &buffers, sizeof buffers);
+      }
+      bool isWhole = at[i] != nullptr && (stream.done >= header || (stream.done == 0 && segment.length >= header));
+      if (!isWhole) {
+        if (!move<toGuest>(table, segment, &stream, &near)) return -EFAULT;
+        continue;
+      }
+      uint8_t* guest = at[i];
+      size_t length = segment.length;
+      if (stream.done == 0) {
+        if (toGuest) {
+          memcpy(guest, stream.frame - kVnetHeader, kVnetHeader);
+          if (header > kVnetHeader) memcpy(guest + kVnetHeader, stream.buffers, sizeof stream.buffers);
+        } else {
+          memcpy(stream.frame - kVnetHeader, guest, kVnetHeader);
+        }
+        guest += header;
+        length -= header;
+        stream.done = header;
+      }
+      uint8_t* own = stream.frame + (stream.done - header);
+      if (toGuest) memcpy(guest, own, length);
+      else memcpy(own, guest, length);
+      stream.done += length;
+    }
+  }
+  return table->faulted() ? -ENXIO : 0;
+}
+
+// vringReceive(table, header, blockAt, segmentsAt, count): what the guest transmits, into the frames of the burst block.
+static napi_value vringReceive(napi_env env, napi_callback_info info) {
+  int32_t argument[5];
+  Binding* binding = arguments(env, info, argument);
+  return integer(env, transfer<false>(binding, argument));
+}
+
+// vringTransmit(table, header, blockAt, segmentsAt, count): the frames of the burst block, into what the guest receives with.
+static napi_value vringTransmit(napi_env env, napi_callback_info info) {
+  int32_t argument[5];
+  Binding* binding = arguments(env, info, argument);
+  return integer(env, transfer<true>(binding, argument));
+}
+
+// vringFetch(table, low, high, length, at): copies bytes at a guest-physical address of two int32 halves to an offset of the arena.
+static napi_value vringFetch(napi_env env, napi_callback_info info) {
+  int32_t argument[5];
+  Binding* binding = arguments(env, info, argument);
+  const GuestTable* table = guestTableOf(argument[0]);
+  if (table == nullptr) return integer(env, -ENXIO);
+  uint64_t guest = static_cast<uint64_t>(static_cast<uint32_t>(argument[2])) << 32 | static_cast<uint32_t>(argument[1]);
+  uint32_t length = static_cast<uint32_t>(argument[3]);
+  int near = 0;
+  for (uint32_t moved = 0; moved < length;) {
+    uint32_t span = length - moved;
+    const uint8_t* at = table->span(guest + moved, &span, &near);
+    if (at == nullptr) return integer(env, -EFAULT);
+    memcpy(binding->arena + argument[4] + moved, at, span);
+    moved += span;
+  }
+  return integer(env, table->faulted() ? -ENXIO : 0);
+}
+
+void registerVring(Napi::Env env, Napi::Object exports) {
+  define(env, exports, "vringReceive", vringReceive);
+  define(env, exports, "vringTransmit", vringTransmit);
+  define(env, exports, "vringFetch", vringFetch);
+}
+
+}  // namespace bridgeport
