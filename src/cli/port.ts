@@ -1,8 +1,9 @@
-/** `bridgeport port`: what is there, one more, one less. */
+/** `bridgeport port`: what is there, one more, one less, and what a guest is told to be plugged in. */
 import type { Command } from 'commander'
 import type { PortRow } from '../control/rows.ts'
 import { call, socketOf } from './client.ts'
 import { given, number, withSocket } from './option.ts'
+import * as plug from './plug.ts'
 import { list } from './table.ts'
 
 function dropped(row: PortRow): number {
@@ -31,11 +32,16 @@ interface AddOptions {
   network: string
   type: string
   socket?: string
+  format?: plug.Format
+  memory?: string
   [key: string]: unknown
 }
 
 /** The options as the API's body. `--no-offload` has a default, which is the daemon's as well: it goes only when given. */
-function body(name: string, { socket: _, offload, ...options }: AddOptions): object {
+function body(
+  name: string,
+  { socket: _, format: _format, memory: _memory, offload, ...options }: AddOptions,
+): object {
   return given({ name, ...options, ...(offload === false ? { offload } : {}) })
 }
 
@@ -59,16 +65,30 @@ export function ports(program: Command): void {
     .option('--guard', 'may send only with its own MAC and address')
     .option('--mac-limit <count>', 'MAC addresses that it may use', number)
     .option('--flood-limit <rate>', 'broadcast, multicast and unknown, such as 1000/s')
-    .option('--owner <user>', 'who may open a qemu-tap')
+    .option('--owner <user>', 'who may open a qemu-tap, or has the socket')
     .option('--no-offload', 'whole checksums and small frames only')
-    .option('--path <path>', 'socket of vhost-user, stream and dgram')
-    .option('--peer <path>', "the other end's socket of dgram")
-    .option('--role <role>', 'server or client')
-    .option('--mode <mode>', 'mode of the socket, such as 0660')
+    .option('--path <path>', "socket of vhost-user, stream and dgram (NAME.sock beside the switch's)")
+    .option('--peer <path>', "the other end's socket of dgram (NAME-qemu.sock beside the switch's)")
+    .option('--role <role>', 'server, or client: the guest makes the socket (server)')
+    .option('--mode <mode>', 'mode of the socket (0660)')
     .option('--device <name>', 'card of a nic')
     .option('--mac-translation', "send with the card's MAC")
+    .addOption(plug.format())
+    .addOption(plug.memory())
     .action(async (name: string, options: AddOptions, command: Command) => {
-      await call(socketOf(command.optsWithGlobals()), 'POST', '/v1/ports', body(name, options))
+      const socket = socketOf(command.optsWithGlobals())
+      const isForGuests = plug.isForGuests(options.type, options)
+      await call(socket, 'POST', '/v1/ports', body(name, options))
+      if (isForGuests) await plug.show(socket, name, options)
+    })
+  withSocket(
+    noun.command('args <name>').description('what QEMU or libvirt is told for a guest to be plugged in'),
+  )
+    .addOption(plug.format())
+    .addOption(plug.memory())
+    .option('--json', 'an object')
+    .action(async (name: string, options: plug.Options, command: Command) => {
+      await plug.show(socketOf(command.optsWithGlobals()), name, options)
     })
   withSocket(noun.command('rm <name>').description('remove a port that was added here')).action(
     async (name: string, _options: object, command: Command) => {

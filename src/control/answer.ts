@@ -58,6 +58,11 @@ export const PortAnswer = z.strictObject({
   drops: z.record(z.string(), count).describe('frames dropped by reason'),
 })
 
+export const AttachmentAnswer = z.strictObject({
+  qemu: z.array(z.string()).describe('arguments of qemu-system-…, one word each'),
+  libvirt: z.string().describe('XML for a domain: an interface, or arguments that libvirt hands on to QEMU'),
+})
+
 export const MacAnswer = z.strictObject({
   mac: z.string(),
   network: name,

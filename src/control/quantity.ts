@@ -25,6 +25,9 @@ export function mode(text: string): number | null {
   return modePattern.test(text) ? Number.parseInt(text, 8) : null
 }
 
+/** A guest's memory as QEMU reads it. */
+export const memoryPattern = /^[1-9]\d{0,5}[MG]$/
+
 /** `127.0.0.1:9477`, `[::1]:9477`, `localhost:9477`, or null. Port 0 lets the kernel choose. */
 export function listen(text: string): { host: string; port: number } | null {
   const match = /^(?:\[([^\]]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text)

@@ -5,9 +5,12 @@
 import * as z from 'zod'
 import * as added from './added.ts'
 import * as answer from './answer.ts'
+import { attachment } from './attachment.ts'
 import { collection } from './collection.ts'
 import { explained } from './explain.ts'
 import { firewall } from './firewall.ts'
+import { memoryPattern } from './quantity.ts'
+import { Absent } from './refusal.ts'
 import { done, type Route, type Service } from './route.ts'
 import * as schema from './schema.ts'
 import { traffic } from './traffic.ts'
@@ -35,6 +38,14 @@ const NewPort = z.discriminatedUnion(
 )
 const NewMac = added.Mac
 const Flush = z.strictObject({ network: schema.Name.optional(), port: z.string().optional() })
+
+const Guest = z.strictObject({
+  memory: z
+    .string()
+    .regex(memoryPattern, 'a size such as 1G or 512M')
+    .optional()
+    .describe("the guest's memory, 1G unless given; it stands in the words for a vhost-user port"),
+})
 
 function status({ fabric, registry }: Service): z.infer<typeof answer.StatusAnswer> {
   const { socket, http, state } = registry.configuration
@@ -103,6 +114,21 @@ const ports: Route[] = [
     handle: ({ registry }, { body }) => {
       const { name, origin, ...input } = body as z.infer<typeof NewPort>
       return registry.addPort(name, input as schema.PortInput, origin ?? 'runtime')
+    },
+  },
+  {
+    method: 'GET',
+    path: '/v1/ports/{name}/attachment',
+    summary: 'What QEMU and libvirt have to be told for a guest to be plugged in',
+    query: Guest,
+    answer: answer.AttachmentAnswer,
+    handle: ({ registry }, { params, query }) => {
+      const { ports: present, networks: all } = registry.configuration
+      const port = present.get(params.name)
+      const network = all.get(port?.network ?? '')
+      if (port === undefined || network === undefined)
+        throw new Absent(`port ${params.name}`, 'there is none of that name', 'see bridgeport port ls')
+      return attachment(port, network, query.memory)
     },
   },
   {

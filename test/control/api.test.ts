@@ -50,7 +50,7 @@ suite('the API', [], () => {
   beforeAll(async () => {
     daemon = await Daemon.start({
       networks: { lan: { mode: 'host-only', subnet: '10.7.0.0/24' } },
-      ports: { t: { network: 'lan', type: 'tap' } },
+      ports: { t: { network: 'lan', type: 'tap' }, q: { network: 'lan', type: 'qemu-tap' } },
     })
   })
   afterAll(cleanup)
@@ -64,6 +64,7 @@ suite('the API', [], () => {
     await call('POST', '/v1/sets/a/entries', { entry: '192.0.2.1', options: ['timeout', '30'] })
     const asked: Record<string, string> = {
       '/v1/sets/{set}/entries': '/v1/sets/a/entries?entry=192.0.2.1',
+      '/v1/ports/{name}/attachment': '/v1/ports/q/attachment?memory=2G',
       '/v1/why': `/v1/why?${new URLSearchParams({ flow: 'icmp 10.7.0.2 > 10.7.0.1' })}`,
     }
     const { body: description } = await call('GET', '/v1/openapi.json')
@@ -124,6 +125,9 @@ suite('the API', [], () => {
     ['POST', '/v1/macs', { network: 'lan', mac: '52:54:00:00:00:02', port: 'moon' }, 409, /no port moon/],
     ['DELETE', '/v1/macs/lan/52:54:00:00:00:77', undefined, 409, /no such static entry/],
     ['DELETE', '/v1/ports/t', undefined, 409, /defines it; edit the file/],
+    ['GET', '/v1/ports/moon/attachment', undefined, 404, /there is none of that name/],
+    ['GET', '/v1/ports/t/attachment', undefined, 409, /no guest is plugged into a tap/],
+    ['GET', '/v1/ports/q/attachment?memory=much', undefined, 400, /found "much", expected a size such as 1G/],
     ['GET', '/v1/moon', undefined, 404, /openapi/],
   ])('%s %s %j is refused in one line', async (method, path, body, status, line) => {
     const answer = await call(method, path, body)
