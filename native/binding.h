@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <vector>
 
 #include <node_api.h>
@@ -22,6 +24,10 @@ struct Ring {
   int error;  // told by the socket while frames were left, for when there are none
 };
 
+// Unix sockets that carry frames; see stream.cc and dgram.cc.
+struct Stream;
+struct Dgram;
+
 struct Binding {
   uint8_t* arena = nullptr;
   size_t length = 0;
@@ -30,6 +36,10 @@ struct Binding {
   size_t dataAt = 0;
   double lastReturn = 0;
   std::vector<Ring> rings;
+  // Buffers onto guests' memory by address; see guest.cc.
+  std::map<uintptr_t, napi_ref> windows;
+  std::vector<std::shared_ptr<Stream>> streams;
+  std::vector<std::shared_ptr<Dgram>> dgrams;
 
   uint8_t* frame(int32_t index) const { return arena + poolAt + static_cast<size_t>(index) * stride + dataAt; }
   int32_t* column(int32_t at) const { return reinterpret_cast<int32_t*>(arena + at); }

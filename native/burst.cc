@@ -6,6 +6,7 @@
 #include "addon.h"
 #include "binding.h"
 #include "ring.h"
+#include "wire.h"
 
 #include <linux/if_packet.h>
 #include <sys/socket.h>
@@ -14,7 +15,7 @@
 
 namespace bridgeport {
 
-enum Kind : int32_t { kTap = 0, kTun = 1, kPacket = 2, kRing = 4 };
+enum Kind : int32_t { kTap = 0, kTun = 1, kPacket = 2, kRing = 4, kStream = 5, kDgram = 6 };
 
 constexpr size_t kEthernet = 14;
 constexpr size_t kTag = 4;
@@ -102,6 +103,8 @@ static napi_value receive(napi_env env, napi_callback_info info) {
   int capacity = argument[4] < kBurst ? argument[4] : kBurst;
   if (kind == kPacket) return integer(env, receivePacket(binding, argument[1], freeTop, block, capacity));
   if (kind == kRing) return integer(env, receiveRing(binding, argument[1], freeTop, block, capacity));
+  if (kind == kStream) return integer(env, receiveStream(binding, argument[1], freeTop, block, capacity));
+  if (kind == kDgram) return integer(env, receiveDgram(binding, argument[1], freeTop, block, capacity));
   return integer(env, receiveDevice(binding, kind, argument[1], freeTop, block, capacity, argument[5]));
 }
 
@@ -152,6 +155,8 @@ static napi_value transmit(napi_env env, napi_callback_info info) {
   int32_t* block = binding->column(argument[2]);
   int count = argument[3] < kBurst ? argument[3] : kBurst;
   if (kind == kPacket) return integer(env, transmitPacket(binding, argument[1], block, count));
+  if (kind == kStream) return integer(env, transmitStream(binding, argument[1], block, count));
+  if (kind == kDgram) return integer(env, transmitDgram(binding, argument[1], block, count));
   return integer(env, transmitDevice(binding, kind, argument[1], block, count));
 }
 

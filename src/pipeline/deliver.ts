@@ -26,11 +26,18 @@ const EIO = 5
 const ENXIO = 6
 const ENETDOWN = 100
 const EBADFD = 77
+/** of a unix socket whose other end is gone or was never there */
+const ENOENT = 2
+const EPIPE = 32
+const ECONNRESET = 104
+const ECONNREFUSED = 111
 /** EAFNOSUPPORT: a tun port's word for a frame that is no IPv4 */
 const EAFNOSUPPORT = 97
 
 function reasonOf(errno: number): number {
   if (errno === EAGAIN || errno === ENOBUFS || errno === ENOMEM) return reason.EGRESS_FULL
+  if (errno === EPIPE || errno === ECONNRESET || errno === ECONNREFUSED || errno === ENOENT)
+    return reason.EGRESS_DOWN
   if (errno === EIO || errno === ENETDOWN || errno === ENXIO || errno === EBADFD) return reason.EGRESS_DOWN
   return errno === EAFNOSUPPORT ? reason.NOT_IP : reason.EGRESS_REFUSED
 }

@@ -148,6 +148,8 @@ export interface PortProgram {
   station: { high: number; low: number; address: number; gateway: number; prefix: number } | null
   /** the MAC of a card that the stations behind it share; null or absent where everybody has his own */
   card?: { high: number; low: number } | null
+  /** the path of a dgram port's other end; absent for every other type */
+  peer?: string
 }
 
 export interface Program {

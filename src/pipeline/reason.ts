@@ -42,6 +42,7 @@ export const HELD_FULL = 38
 export const ARP_INVALID = 39
 export const RULE_DROPPED = 40
 export const RULE_REJECTED = 41
+export const FOREIGN_SENDER = 42
 
 /** By number: the name, and what it says to an operator. */
 export const REASONS: readonly { name: string; meaning: string }[] = [
@@ -90,4 +91,5 @@ export const REASONS: readonly { name: string; meaning: string }[] = [
   { name: 'arp_invalid', meaning: 'an ARP packet that is malformed or claims what it cannot' },
   { name: 'rule_dropped', meaning: 'a rule or the policy of a chain dropped it' },
   { name: 'rule_rejected', meaning: 'a rule rejected it; its sender was told' },
+  { name: 'foreign_sender', meaning: "a datagram that another socket than the dgram port's peer sent" },
 ]
