@@ -18,6 +18,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "binding.h"
 #include "cold.h"
 
 namespace bridgeport {
@@ -286,16 +287,34 @@ static Napi::Value guestFaulted(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), table->faulted());
 }
 
-// The buffer is a window: the memory is the mapping's and stays when the buffer is collected.
+// Views are parts of windows: buffers of 8 MiB of address space that begin every 4 MiB, one of which holds any view. Node tells
+// the end of an external buffer to its event loop, to which a worker never returns, so what one costs is never given back; a
+// guest that moves its rings for ever gets no more of them than its memory has windows. What lies in a window may be gone:
+// a buffer that nothing looks into costs no access.
+constexpr uintptr_t kWindow = 4 << 20;
+
+static Napi::ArrayBuffer windowAt(Napi::Env env, uintptr_t start) {
+  napi_ref& kept = bindingOf(env)->windows[start];
+  napi_value value = nullptr;
+  if (kept != nullptr) {
+    napi_get_reference_value(env, kept, &value);
+    return Napi::ArrayBuffer(env, value);
+  }
+  auto window = Napi::ArrayBuffer::New(env, reinterpret_cast<void*>(start), 2 * kWindow, [](Napi::Env, void*) {});
+  napi_create_reference(env, window, 1, &kept);
+  return window;
+}
+
 static Napi::Value guestView(const Napi::CallbackInfo& info) {
   const GuestTable* table = guestTableOf(narrow(info[0]));
   if (table == nullptr) fail(EBADF, "view");
   uint64_t user = wide(info[1], "view");
   double length = info[2].IsNumber() ? info[2].As<Napi::Number>().DoubleValue() : 0;
-  if (!(length >= 1 && length <= 0x7fffffff)) fail(EINVAL, "view");
-  uint8_t* at = table->locate(user, static_cast<uint64_t>(length));
-  if (at == nullptr) fail(ERANGE, "view");
-  return Napi::ArrayBuffer::New(info.Env(), at, static_cast<size_t>(length), [](Napi::Env, void*) {});
+  if (!(length >= 1 && length <= kWindow)) fail(EINVAL, "view");
+  auto at = reinterpret_cast<uintptr_t>(table->locate(user, static_cast<uint64_t>(length)));
+  if (at == 0) fail(ERANGE, "view");
+  uintptr_t start = at / kWindow * kWindow;
+  return Napi::Uint8Array::New(info.Env(), static_cast<size_t>(length), windowAt(info.Env(), start), at - start);
 }
 
 void registerGuest(Napi::Env env, Napi::Object exports) {

@@ -64,12 +64,14 @@ export class SplitRing {
     const { size } = program
     this.size = size
     this.generation = program.generation
-    this.descriptors = new Int32Array(native.guestView(table, program.descriptors, 16 * size))
-    this.avail = new Uint16Array(native.guestView(table, program.avail, 6 + 2 * size))
+    const descriptors = native.guestView(table, program.descriptors, 16 * size)
+    const avail = native.guestView(table, program.avail, 6 + 2 * size)
     // Four bytes a word: the event index at the end is half of one.
     const used = native.guestView(table, program.used, 6 + 8 * size)
-    this.used = new Int32Array(used, 0, 1 + 2 * size)
-    this.usedShort = new Uint16Array(used)
+    this.descriptors = new Int32Array(descriptors.buffer, descriptors.byteOffset, 4 * size)
+    this.avail = new Uint16Array(avail.buffer, avail.byteOffset, 3 + size)
+    this.used = new Int32Array(used.buffer, used.byteOffset, 1 + 2 * size)
+    this.usedShort = new Uint16Array(used.buffer, used.byteOffset, 3 + 4 * size)
     this.kick = program.kick
     this.call = program.call
     this.enabled = program.enabled
