@@ -170,8 +170,8 @@ export interface Cold {
   /** True if pages of the table's mappings have vanished. */
   guestFaulted(table: number): boolean
   /**
-   * `length` bytes at the front-end's own address `user`, at most 4 MiB, which lie in one region; else ERANGE. A part of a buffer that
-   * other views share. Valid until the mapping goes: nothing may touch it then.
+   * `length` bytes at the front-end's own address `user`, which lie in one region; else ERANGE. A part of a buffer that other views
+   * share. Valid until the mapping goes: nothing may touch it then.
    */
   guestView(table: number, user: bigint, length: number): Uint8Array<ArrayBuffer>
   /** Listens at a unix socket, `kind` stream or dgram (bound only then). A dead socket's file is replaced, a live one's is EADDRINUSE. Not blocking. */
