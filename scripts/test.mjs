@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { build, Failure, gyp, progress, report, root } from './build.mjs'
 import { debian, install, missing } from './packages.mjs'
 
-/** Debian's names of what the suites talk to. promtool comes with prometheus, nsenter with util-linux. */
+/** Debian's names of what the suites talk to. promtool comes with prometheus, nsenter with util-linux, dpdk-testpmd with dpdk-dev. */
 const peers = [
   ...[
     'iproute2',
@@ -26,6 +26,7 @@ const peers = [
   'bind9-dnsutils',
   'dnsmasq-base',
   ...['qemu-system-x86', 'busybox-static', 'cpio', 'kmod', 'podman', 'crun', 'conmon', 'prometheus'],
+  'dpdk-dev',
   ...['isc-dhcp-client', 'kea-admin'],
   ...['nftables', 'iptables', 'ufw', 'conntrack', 'coturn', 'traceroute', 'python3'],
 ]
