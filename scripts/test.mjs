@@ -26,7 +26,7 @@ const peers = [
   'bind9-dnsutils',
   'dnsmasq-base',
   ...['qemu-system-x86', 'busybox-static', 'cpio', 'kmod', 'podman', 'crun', 'conmon', 'prometheus'],
-  'dpdk-dev',
+  ...['dpdk-dev', 'libvirt-clients', 'libxml2-utils'],
   ...['isc-dhcp-client', 'kea-admin'],
   ...['nftables', 'iptables', 'ufw', 'conntrack', 'coturn', 'traceroute', 'python3'],
 ]
