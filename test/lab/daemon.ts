@@ -5,7 +5,6 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { defer } from './cleanup.ts'
 import { eventually, must, type Options, type Result, says } from './command.ts'
-import { folder } from './folder.ts'
 import { Namespace } from './namespace.ts'
 
 export const program = join(dirname(fileURLToPath(import.meta.url)), '../../bin/bridgeport.js')
@@ -51,7 +50,7 @@ export class Daemon {
   /** Writes the file; nothing runs yet. */
   constructor(configuration: Configuration, host: Namespace = new Namespace('host')) {
     this.host = host
-    this.folder = folder('daemon')
+    this.folder = host.folder('daemon')
     this.socket = join(this.folder, 'bridgeport.sock')
     this.file = join(this.folder, 'bridgeport.yaml')
     this.write(configuration)

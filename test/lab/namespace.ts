@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { defer } from './cleanup.ts'
 import { attempt, must, mustSync, type Options, type Result } from './command.ts'
+import { folder } from './folder.ts'
 
 let count = 0
 
@@ -23,6 +24,11 @@ export class Namespace {
   /** The command line that runs a command in here. */
   argv(...argv: string[]): string[] {
     return ['nsenter', `--net=${this.path}`, '--', ...argv]
+  }
+
+  /** A temporary folder for what runs in here. */
+  folder(label: string): string {
+    return folder(label)
   }
 
   exec(argv: string[], options: Options = {}): Promise<string> {
