@@ -22,7 +22,8 @@ static Napi::Value pollCreate(const Napi::CallbackInfo& info) {
 
 static Napi::Value pollAdd(const Napi::CallbackInfo& info) {
   epoll_event event{};
-  event.events = EPOLLIN;
+  // Somebody else's doorbell is never read: whoever lends it may make a read block, and every ring of it is an edge.
+  event.events = EPOLLIN | (info[3].ToBoolean() ? EPOLLET : 0u);
   event.data.u32 = info[2].As<Napi::Number>().Uint32Value();
   if (epoll_ctl(info[0].As<Napi::Number>(), EPOLL_CTL_ADD, info[1].As<Napi::Number>(), &event) < 0)
     throwSystemError(info.Env(), {errno, "epoll_ctl", "", ""});

@@ -23,7 +23,7 @@ static int32_t frameOf(const Binding* binding, int32_t blockAt, int32_t info) { 
 
 // Where a frame and the header before it are written to or read from, front to back. The header of the guest has two bytes more
 // than ours: in how many buffers the frame lies.
-struct Stream {
+struct Cursor {
   uint8_t* frame = nullptr;
   size_t done = 0;
   size_t header = 0;
@@ -41,14 +41,14 @@ struct Stream {
 
 // The guest's side of a segment that does not lie in one region, or of a header in pieces: the long way.
 template <bool toGuest>
-static bool move(const GuestTable* table, const Segment& segment, Stream* stream, int* near) {
+static bool move(const GuestTable* table, const Segment& segment, Cursor* cursor, int* near) {
   for (uint32_t moved = 0; moved < segment.length;) {
     uint32_t span = segment.length - moved;
     uint8_t* at = table->span(segment.guest + moved, &span, near);
     if (at == nullptr) return false;
     for (size_t part = 0; part < span;) {
       size_t length = span - part;
-      uint8_t* own = stream->run(&length);
+      uint8_t* own = cursor->run(&length);
       if (toGuest) memcpy(at + part, own, length);
       else memcpy(own, at + part, length);
       part += length;
@@ -66,7 +66,7 @@ static int transfer(Binding* binding, const int32_t (&argument)[5]) {
   const Segment* segments = reinterpret_cast<const Segment*>(binding->arena + argument[3]);
   int count = argument[4];
   int near = 0;
-  Stream stream;
+  Cursor cursor;
   for (int from = 0; from < count; from += kGroup) {
     int group = count - from < kGroup ? count - from : kGroup;
     uint8_t* at[kGroup];
@@ -80,34 +80,34 @@ static int transfer(Binding* binding, const int32_t (&argument)[5]) {
     for (int i = 0; i < group; i++) {
       const Segment& segment = segments[from + i];
       if (segment.info >= 0) {
-        stream.frame = binding->frame(frameOf(binding, argument[2], segment.info));
-        stream.done = 0;
-        stream.header = header;
+        cursor.frame = binding->frame(frameOf(binding, argument[2], segment.info));
+        cursor.done = 0;
+        cursor.header = header;
         uint16_t buffers = static_cast<uint16_t>(segment.info >> 8);
-        memcpy(stream.buffers, &buffers, sizeof buffers);
+        memcpy(cursor.buffers, &buffers, sizeof buffers);
       }
-      bool isWhole = at[i] != nullptr && (stream.done >= header || (stream.done == 0 && segment.length >= header));
+      bool isWhole = at[i] != nullptr && (cursor.done >= header || (cursor.done == 0 && segment.length >= header));
       if (!isWhole) {
-        if (!move<toGuest>(table, segment, &stream, &near)) return -EFAULT;
+        if (!move<toGuest>(table, segment, &cursor, &near)) return -EFAULT;
         continue;
       }
       uint8_t* guest = at[i];
       size_t length = segment.length;
-      if (stream.done == 0) {
+      if (cursor.done == 0) {
         if (toGuest) {
-          memcpy(guest, stream.frame - kVnetHeader, kVnetHeader);
-          if (header > kVnetHeader) memcpy(guest + kVnetHeader, stream.buffers, sizeof stream.buffers);
+          memcpy(guest, cursor.frame - kVnetHeader, kVnetHeader);
+          if (header > kVnetHeader) memcpy(guest + kVnetHeader, cursor.buffers, sizeof cursor.buffers);
         } else {
-          memcpy(stream.frame - kVnetHeader, guest, kVnetHeader);
+          memcpy(cursor.frame - kVnetHeader, guest, kVnetHeader);
         }
         guest += header;
         length -= header;
-        stream.done = header;
+        cursor.done = header;
       }
-      uint8_t* own = stream.frame + (stream.done - header);
+      uint8_t* own = cursor.frame + (cursor.done - header);
       if (toGuest) memcpy(guest, own, length);
       else memcpy(own, guest, length);
-      stream.done += length;
+      cursor.done += length;
     }
   }
   return table->faulted() ? -ENXIO : 0;

@@ -205,7 +205,8 @@ export interface Hot {
   doorbellRing(fd: number): number
   doorbellClear(fd: number): number
   pollCreate(): number
-  pollAdd(poll: number, fd: number, id: number): void
+  /** `edge`: tells of every write once, and nobody has to read. */
+  pollAdd(poll: number, fd: number, id: number, edge?: boolean): void
   pollRemove(poll: number, fd: number): void
   /**
    * Waits at most `timeoutMs`; writes (id, events) pairs of int32 at `eventsAt`, and at `clockAt` int32 monotonic milliseconds

@@ -22,8 +22,9 @@ export class Poll {
     this.at = at
   }
 
-  add(fd: number, id: number): void {
-    native.pollAdd(this.fd, fd, id)
+  /** With `edge` it tells of every write to an eventfd once, and nobody has to read it. */
+  add(fd: number, id: number, edge = false): void {
+    native.pollAdd(this.fd, fd, id, edge)
   }
 
   remove(fd: number): void {

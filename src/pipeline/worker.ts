@@ -133,8 +133,9 @@ class Worker implements Desk {
     const vacant = loop.attached.indexOf(null, 1)
     const id = vacant < 0 ? loop.attached.length : vacant
     loop.attached[id] = attached
-    loop.bells[id] = queue instanceof VhostQueue ? queue : null
-    this.poll.add(queue.fd, id)
+    const bell = queue instanceof VhostQueue ? queue : null
+    loop.bells[id] = bell
+    this.poll.add(queue.fd, id, bell !== null)
   }
 
   private unwatch(attached: Attached): void {

@@ -80,11 +80,12 @@ export function place(
  */
 function spread(ring: SplitRing, segments: Segments, next: number, need: number, limit: number): number {
   const { avail, used, size } = ring
-  const full = segments.tail + CHAIN_MAX * SEGMENT_WORDS
+  segments.steps = 0
   let done = 0
   let buffers = 0
   while (done < need) {
-    if (buffers === limit || segments.tail >= full) return 0
+    // A frame in more pieces than that is work that a guest makes for its neighbours to wait for.
+    if (buffers === limit || segments.steps >= CHAIN_MAX) return 0
     const slot = (next + buffers) & (size - 1)
     const head = avail[HEADS + slot]
     if (head >= size) return segments.spoil(fault.HEAD_RANGE)

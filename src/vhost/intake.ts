@@ -44,6 +44,7 @@ export function gather(
       at += SEGMENT_WORDS
     } else {
       segments.tail = at
+      segments.steps = 0
       length = segments.chain(ring, head, 0, longest + 1)
       if (length < 0) return -1
       if (length < header) return segments.spoil(fault.CHAIN_SHORT)

@@ -6,7 +6,6 @@
  */
 import type { Arena } from '../memory/arena.ts'
 import { ERRORS, LENGTHS } from '../memory/block.ts'
-import { native } from '../memory/native.ts'
 import type { Pool } from '../memory/pool.ts'
 import type { Queue } from '../port/queue.ts'
 import { place } from './delivery.ts'
@@ -131,9 +130,7 @@ export class VhostQueue implements Queue {
   /** The guest's doorbell rang. */
   wake(): void {
     const ring = this.transmitRing
-    if (ring === null) return
-    native.doorbellClear(ring.kick)
-    if (!this.armed) return
+    if (ring === null || !this.armed) return
     this.armed = false
     this.looks = 0
     ring.hush()

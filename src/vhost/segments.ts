@@ -20,6 +20,8 @@ export class Segments {
   /** table of the guest's memory, and bytes of the header before a frame */
   table = -1
   header = 12
+  /** descriptors that were walked since it was set to 0 */
+  steps = 0
   /** number of vhost/fault.ts, -1 while all is well */
   fault = -1
   private readonly at: number
@@ -51,7 +53,8 @@ export class Segments {
     let count = ring.size
     let index = head
     let total = 0
-    for (let steps = 0; steps < CHAIN_MAX; steps++) {
+    const until = this.steps + CHAIN_MAX
+    while (this.steps++ < until) {
       if (index >= count) return this.spoil(fault.NEXT_RANGE)
       const d = base + (index << 2)
       const low = words[d]
