@@ -1,4 +1,5 @@
 /** A pair of virtqueues as a network driver has it (virtio 1.2, 5.1.6): frames in and out, in buffers of every layout. */
+import { readSync } from 'node:fs'
 import { native } from '../../../src/memory/native.ts'
 import * as feature from './feature.ts'
 import type { Memory, Piece, Region } from './memory.ts'
@@ -18,7 +19,7 @@ export interface PairOptions {
   region?: Region
   /** bytes of the buffers that the n-th receive chain is made of */
   buffers?: (n: number) => number[]
-  /** receive chains are indirect */
+  /** receive chains are in indirect tables */
   indirect?: boolean
 }
 
@@ -26,7 +27,8 @@ export interface Layout {
   vnet?: Uint8Array
   /** bytes of the chain's buffers, header first; what they do not hold stands in one more */
   cuts?: readonly number[]
-  indirect?: boolean
+  /** how many of the buffers have descriptors of the ring, the others those of an indirect table; all if absent */
+  direct?: number
 }
 
 export interface Received {
@@ -57,7 +59,13 @@ export class Lane {
 
   /** Times that the device told us since the last time. */
   get calls(): number {
-    return Math.max(0, native.doorbellClear(this.call))
+    const count = Buffer.alloc(8)
+    try {
+      readSync(this.call, count)
+    } catch {
+      // EAGAIN: it did not.
+    }
+    return Number(count.readBigUInt64LE())
   }
 
   close(): void {
@@ -102,7 +110,7 @@ export class Pair {
   }
 
   /** Puts a frame into the transmit ring without showing it; false if there is no room. */
-  put(frame: Uint8Array, { vnet, cuts = [], indirect = false }: Layout = {}): boolean {
+  put(frame: Uint8Array, { vnet, cuts = [], direct }: Layout = {}): boolean {
     this.reclaim()
     const bytes = new Uint8Array(this.header + frame.length)
     if (vnet) bytes.set(vnet)
@@ -117,7 +125,7 @@ export class Pair {
       parts.push({ ...piece, write: false })
       at += length
     }
-    if (this.transmitter.ring.offer(parts, indirect) >= 0) return true
+    if (this.transmitter.ring.offer(parts, direct) >= 0) return true
     for (const part of parts) this.memory.free(part)
     return false
   }
@@ -150,7 +158,7 @@ export class Pair {
       const lengths = this.#buffers(this.#posted)
       if (ring.vacant < (this.#indirect ? 1 : lengths.length)) break
       const parts = lengths.map((length) => this.#blank(length))
-      if (ring.offer(parts, this.#indirect) < 0) {
+      if (ring.offer(parts, this.#indirect ? 0 : undefined) < 0) {
         for (const part of parts) this.memory.free(part)
         break
       }
@@ -178,7 +186,11 @@ export class Pair {
       if (!next) throw new Error(`a frame in ${buffers} buffers, of which ${n} came`)
       pieces.push(next)
     }
-    return { frame: Buffer.concat(pieces), vnet: first.slice(0, VNET), buffers }
+    return {
+      frame: new Uint8Array(Buffer.concat(pieces)),
+      vnet: Uint8Array.from(first.subarray(0, VNET)),
+      buffers,
+    }
   }
 
   /** Every frame that came, the buffers given to the device again. */

@@ -92,6 +92,11 @@ export class Ring {
     return this.#offered.size
   }
 
+  /** Keeps the first descriptors out of use, for a test to write them by hand. */
+  hold(count: number): void {
+    this.#vacant.splice(0, this.size, ...this.#vacant.filter((each) => each >= count))
+  }
+
   /** Writes a descriptor of the ring, or of an indirect table. */
   describe(
     index: number,
@@ -112,28 +117,31 @@ export class Ring {
     this.avail.u16[2 + (position & (this.size - 1))] = head
   }
 
-  /** Puts a chain into the ring, not yet visible to the device; returns its head, or -1 if descriptors are missing. */
-  offer(parts: Part[], indirect = false): number {
-    const needed = indirect ? 1 : parts.length
+  /**
+   * Puts a chain into the ring, not yet visible to the device; its first `direct` buffers have descriptors of the ring, the others
+   * those of an indirect table. Returns the head, or -1 if descriptors are missing.
+   */
+  offer(parts: Part[], direct = parts.length): number {
+    const needed = direct + (direct < parts.length ? 1 : 0)
     if (this.#vacant.length < needed || this.#offered.size === this.size) return -1
     const taken = this.#inOrder ? this.#vacant.splice(0, needed) : this.#vacant.splice(-needed).reverse()
-    let table: Piece | null = null
-    if (indirect) {
-      const made = area(this.memory, DESCRIPTOR * parts.length)
-      table = { address: made.address, length: DESCRIPTOR * parts.length }
-      parts.forEach((part, i) => {
-        this.describe(i, part, flagsOf(part, i < parts.length - 1), i + 1, made.view)
-      })
-      this.describe(taken[0], table, INDIRECT)
-    } else {
-      parts.forEach((part, i) => {
-        this.describe(taken[i], part, flagsOf(part, i < parts.length - 1), taken[i + 1] ?? 0)
-      })
-    }
+    parts.slice(0, direct).forEach((part, i) => {
+      this.describe(taken[i], part, flagsOf(part, i < needed - 1), taken[i + 1] ?? 0)
+    })
+    const table = direct < parts.length ? this.#table(parts.slice(direct)) : null
+    if (table) this.describe(taken[direct], table, INDIRECT)
     this.#offered.set(taken[0], { parts, taken, table })
     this.enter(taken[0])
     this.next = (this.next + 1) & 0xffff
     return taken[0]
+  }
+
+  #table(parts: Part[]): Piece {
+    const made = area(this.memory, DESCRIPTOR * parts.length)
+    parts.forEach((part, i) => {
+      this.describe(i, part, flagsOf(part, i < parts.length - 1), i + 1, made.view)
+    })
+    return { address: made.address, length: made.length }
   }
 
   /** Shows the device what was offered; true if it wants to be told (2.7.10). */
