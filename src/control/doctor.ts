@@ -6,28 +6,14 @@ import { egresses } from '../port/route.ts'
 import type { Configuration } from './configuration.ts'
 import { instance, isLive } from './endpoint.ts'
 import { find } from './file.ts'
+import { type Finding, fine, problem } from './finding.ts'
+import { guests, hugepages } from './guests.ts'
 import { overlapping } from './host.ts'
 import { load, type Overrides } from './load.ts'
 import { ailment, blocked, cards } from './policy.ts'
 import { Refusal } from './refusal.ts'
 import { isModest, lacking } from './rights.ts'
 import { hasHostLink } from './wiring.ts'
-
-export interface Finding {
-  check: string
-  ok: boolean
-  detail: string
-  /** '' when it is fine */
-  remedy: string
-}
-
-function fine(check: string, detail: string): Finding {
-  return { check, ok: true, detail, remedy: '' }
-}
-
-function problem(check: string, detail: string, remedy: string): Finding {
-  return { check, ok: false, detail, remedy }
-}
 
 function rights(): Finding {
   const missing = lacking()
@@ -155,7 +141,7 @@ function leftovers({ socket }: Configuration, isRunning: boolean): Finding {
 
 /** Looks at everything; never throws. */
 export async function examine(options: Overrides & { file?: string }): Promise<Finding[]> {
-  const findings = [rights(), tun(), kernel(), await addon()]
+  const findings = [rights(), tun(), kernel(), await addon(), hugepages()]
   let configuration: Configuration
   try {
     const path = find(options.file)
@@ -167,6 +153,11 @@ export async function examine(options: Overrides & { file?: string }): Promise<F
     return [...findings, ...lines.map((line) => problem('configuration', line, 'mend the file'))]
   }
   const { finding, isRunning } = await socket(configuration)
-  const around = [subnets(configuration), ...examineCards(configuration), ...uplinks(configuration)]
+  const around = [
+    subnets(configuration),
+    ...examineCards(configuration),
+    ...uplinks(configuration),
+    ...guests(configuration),
+  ]
   return [...findings, ...around, finding, leftovers(configuration, isRunning)]
 }

@@ -1,13 +1,13 @@
 /** Why the socket of a port could not be made, in words: what the kernel said is about a file, its folder or its owner. */
 import { dirname } from 'node:path'
-import type { NativeError } from '../memory/native.ts'
+import type { Failure } from '../port/device.ts'
 import type { Spec } from './member.ts'
 import { Refusal } from './refusal.ts'
 
 const ELSEWHERE = 'choose another path'
 
 /** What happened, and what to do. */
-function words({ path, owner }: Spec, { code, syscall, message }: NativeError): [string, string] {
+function words({ path, owner }: Spec, { code, syscall, message }: Failure): [string, string] {
   const folder = dirname(path)
   if (syscall.startsWith('getpw')) return [`there is no user ${owner}`, 'name an existing user as owner']
   if (syscall === 'chown' && (code === 'EPERM' || code === 'EINVAL'))
@@ -39,7 +39,7 @@ function words({ path, owner }: Spec, { code, syscall, message }: NativeError): 
   }
 }
 
-export function explain(spec: Spec, error: NativeError): Refusal {
+export function explain(spec: Spec, error: Failure): Refusal {
   const [why, remedy] = words(spec, error)
   return new Refusal(`port ${spec.name}`, why, remedy)
 }

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, it } from 'vitest'
-import type { Finding } from '../../src/control/doctor.ts'
+import type { Finding } from '../../src/control/finding.ts'
 import { cleanup } from '../lab/cleanup.ts'
 import { Daemon, program } from '../lab/daemon.ts'
 import { folder } from '../lab/folder.ts'
@@ -37,6 +37,7 @@ suite('doctor', ['setpriv', 'unshare'], () => {
       'tun',
       'kernel',
       'memory',
+      'hugepages',
       'configuration',
       'subnets',
       'switch',
