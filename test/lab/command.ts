@@ -1,5 +1,6 @@
 /** Programs that tests run: always with a timeout, and a failure shows what the program said. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { constants } from 'node:os'
 
 /** No command of the suites takes longer unless it says so. */
 export const patienceMs = 20_000
@@ -109,6 +110,5 @@ export function pause(ms: number): Promise<void> {
 }
 
 function signalNumber(name: NodeJS.Signals | null): number {
-  if (name === null) return 0
-  return { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 }[name as string] ?? 0
+  return name === null ? 0 : constants.signals[name]
 }
