@@ -123,6 +123,8 @@ function make(name, target) {
     initrd(work, version)
     fs.cpSync(join(work, `kernel/boot/vmlinuz-${version}`), join(work, 'vmlinuz'))
     for (const entry of ['kernel', 'tree', file]) fs.rmSync(join(work, entry), { recursive: true })
+    // Guests of ordinary users boot it, too.
+    fs.chmodSync(work, 0o755)
     if (!fs.existsSync(target)) fs.renameSync(work, target)
   } finally {
     fs.rmSync(work, { recursive: true, force: true })
