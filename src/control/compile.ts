@@ -6,9 +6,11 @@ import {
   type NetworkProgram,
   type PortProgram,
   type Program,
+  VHOST,
 } from '../pipeline/program.ts'
 import { OFFLOAD_ALL } from '../port/port.ts'
 import * as table from '../table/mac.ts'
+import { LINE } from '../vhost/front.ts'
 import * as mac from '../wire/mac.ts'
 import { cidr, ipv4 } from './address.ts'
 import type { Ground } from './ground.ts'
@@ -92,8 +94,8 @@ function network(
 
 function port(member: Member, net: Net, workers: number, ground: Ground): PortProgram {
   const { spec, index, incarnation, device, memoryAt } = member
-  const descriptors = device ? device.fds : []
-  const kinds = memoryAt >= 0 ? [-1] : descriptors
+  const alone = memoryAt >= 0 && member.line === null ? [-1] : []
+  const descriptors = device ? device.fds : alone
   return {
     index,
     incarnation,
@@ -106,13 +108,15 @@ function port(member: Member, net: Net, workers: number, ground: Ground): PortPr
     guard: guard(member, ground),
     macLimit: spec.macLimit,
     floodLimit: spec.floodLimit,
-    queues: kinds.map((fd, q) => ({
+    queues: descriptors.map((fd, q) => ({
       worker: spec.hidden ? GATEWAY_WORKER : (index + q) % workers,
       kind: device ? device.kind : MEMORY,
       fd,
-      memoryAt,
+      // A pair of a guest's rings has a line of its own there.
+      memoryAt: device?.kind === VHOST ? memoryAt + q * LINE * 4 : memoryAt,
     })),
     station: station(member, net),
+    ...(spec.type === 'dgram' ? { peer: spec.peer } : {}),
     card: spec.macTranslation && device?.card ? mac.parse(device.card.mac) : null,
   }
 }

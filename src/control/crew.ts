@@ -37,6 +37,7 @@ interface Events {
   failed: [Error]
   lost: [{ port: number; incarnation: number; errno: number }]
   frames: [number]
+  broken: [{ port: number; incarnation: number; why: number }]
 }
 
 /** Who gave an order. */
@@ -136,6 +137,7 @@ export class Crew extends EventEmitter<Events> {
       if (answer.type === 'done') waiting?.resolve(answer.result)
       else waiting?.reject(new Error(answer.why))
     } else if (answer.type === 'lost') this.emit('lost', answer)
+    else if (answer.type === 'broken') this.emit('broken', answer)
     else if (answer.type === 'frames') this.emit('frames', answer.port)
   }
 

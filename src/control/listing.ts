@@ -10,7 +10,7 @@ import type { NetworkConfiguration } from './configuration.ts'
 import { type Member, mtuOf, type Spec } from './member.ts'
 import type { Plant } from './plant.ts'
 import { publishText, rangeText } from './quantity.ts'
-import type { MacRow, NetworkRow, PortRow, PublishRow, UplinkRow } from './rows.ts'
+import type { MacRow, NetworkRow, PortRow, PublishRow, SocketRow, UplinkRow } from './rows.ts'
 import { uplinkIfname, uplinkName } from './wiring.ts'
 
 /** By bit of a device's offloads, and by kind of a table's entry. */
@@ -92,14 +92,24 @@ export function ports(plant: Plant, all = false): PortRow[] {
     const { name, type, ifname, netns, mac, queues, isolated, guard, origin } = spec
     const { address } = member
     const settings = { name, network, type, ifname, netns, mac, address, queues, isolated, guard, origin }
-    return { ...settings, mtu: mtuOf(spec), ...look(member), offloads, ...plant.totals.port(index) }
+    const own = { mtu: mtuOf(spec), offloads, socket: socket(member) }
+    return { ...settings, ...own, ...look(member), ...plant.totals.port(index) }
   })
+}
+
+/** The file of a port that is one, and who is behind it. */
+function socket({ spec, line, device: held }: Member): SocketRow | null {
+  const { type, path, peer, role } = spec
+  if (path === '') return null
+  const told = line?.told?.() ?? { guest: null, faults: {}, fault: '' }
+  const isDatagram = type === 'dgram'
+  return { path, peer: isDatagram ? peer : null, role, connected: isDatagram ? null : held !== null, ...told }
 }
 
 /** The state of a port as its interface shows it now. */
 function look(member: Member): { state: Member['state']; reason: string } {
   const { device: held, spec, state, reason } = member
-  if (!held) return { state, reason }
+  if (!held || member.line !== null) return { state, reason }
   const link = device.link(held)
   if (!link) return { state: 'down', reason: `interface ${spec.ifname} is gone` }
   if (!link.up) return { state: 'down', reason: `interface ${spec.ifname} was set down` }

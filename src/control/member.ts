@@ -3,6 +3,7 @@ import * as device from '../port/device.ts'
 import { confine } from '../port/host.ts'
 import { derivedMac } from './address.ts'
 import type { NetworkConfiguration, PortConfiguration } from './configuration.ts'
+import type { Line } from './line.ts'
 import { Refusal } from './refusal.ts'
 import { denied } from './rights.ts'
 
@@ -27,7 +28,9 @@ export interface Member {
   /** what its interface has, CIDR text: the written address, or a leased one */
   address: string | null
   device: device.Device | null
-  /** place of a memory port in the arena, -1 for others */
+  /** of a port that is a socket: who makes the device when a peer comes */
+  line: Line | null
+  /** place in the arena: of a memory port, and of a vhost-user port with a peer; -1 for others */
   memoryAt: number
   state: 'up' | 'waiting' | 'down'
   reason: string
@@ -96,7 +99,8 @@ export function deviceKey(spec: Spec): string {
 
 /** Two ports cannot have an interface of the same name in the same namespace. */
 export function placeOf(spec: Spec): string {
-  const { type, name, netns, ifname } = spec
+  const { type, name, netns, ifname, path } = spec
+  if (path !== '') return `socket ${path}`
   return type === 'memory' || type === 'local' ? `memory ${name}` : `${device.namespacePath(netns)} ${ifname}`
 }
 

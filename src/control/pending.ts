@@ -36,8 +36,8 @@ function network(path: Path, input: NetworkInput): Problem[] {
 
 function port(path: Path, input: PortInput): Problem[] {
   const result: Problem[] = []
-  if (input.type === 'vhost-user' || input.type === 'stream' || input.type === 'dgram')
-    result.push(pending([...path, 'type'], input.type, 'tap, tun, qemu-tap or nic'))
+  if (input.type === 'vhost-user')
+    result.push(pending([...path, 'type'], input.type, 'tap, tun, qemu-tap, nic, stream or dgram'))
   return [...result, ...six([...path, 'address'], input.address, 'an IPv4 address with its prefix')]
 }
 

@@ -12,6 +12,7 @@ import * as compile from './compile.ts'
 import type { Configuration } from './configuration.ts'
 import { isWatched } from './gateway.ts'
 import { Ground } from './ground.ts'
+import type { Line } from './line.ts'
 import {
   deviceKey,
   hostSpec,
@@ -22,6 +23,7 @@ import {
   portSpec,
   type Spec,
 } from './member.ts'
+import { explain } from './plug.ts'
 import { Refusal } from './refusal.ts'
 import * as room from './room.ts'
 import { Totaliser } from './rows.ts'
@@ -31,6 +33,11 @@ import { hiddenSpecs, type Site, sites } from './wiring.ts'
 /** Whether the namespace of a port is there, or its card; what is missing may come later. */
 function isThere(spec: Spec): boolean {
   return spec.type === 'nic' ? device.present(spec.ifname) : device.exists(device.namespacePath(spec.netns))
+}
+
+/** True for a port whose namespace or card may come: who wants to know has to look. */
+export function isAwaited({ state, line, spec }: Member): boolean {
+  return state === 'waiting' && line === null && !spec.netns.startsWith('pid:')
 }
 
 /** What a change does to the ports. */
@@ -54,6 +61,8 @@ export class Plant {
   readonly members = new Map<string, Member>()
   readonly statics: Statics
   readonly ground: Ground
+  /** makes the line of a port that is a socket */
+  line: (member: Member) => Line | null = () => null
   private numbers = 0
 
   constructor(arena: Arena, instance: string, workers: number, flowCapacity: number) {
@@ -155,11 +164,13 @@ export class Plant {
     const taken = new Set([...this.members.values()].map((member) => member.index))
     while (taken.has(index)) index++
     const incarnation = this.number()
-    const none = { device: null, memoryAt: -1, state: 'up' as const, reason: '' }
+    const none = { device: null, line: null, memoryAt: -1, state: 'up' as const, reason: '' }
     const member: Member = { spec, index, incarnation, address, ...none }
     if (spec.type === 'memory' || spec.type === 'local') {
       const { length } = spec.type === 'local' ? memory.LOCAL : memory.FULL
       member.memoryAt = this.arena.allocate(`memory/${incarnation}`, length).at
+    } else if (spec.path !== '') {
+      this.plug(member)
     } else if (isThere(spec)) {
       member.device = openDevice(spec, this.instance, address)
     } else {
@@ -170,18 +181,31 @@ export class Plant {
     return member
   }
 
+  /** Makes a port's socket; throws a Refusal and leaves nothing behind. */
+  private plug(member: Member): void {
+    member.line = this.line(member)
+    try {
+      member.device = member.line?.open() ?? null
+    } catch (error) {
+      member.line?.close()
+      throw explain(member.spec, error as device.Failure)
+    }
+    if (member.device === null) this.suspend(member)
+  }
+
   /** Takes a port's device away: it counts as another port when it comes back, and its MACs are forgotten. */
   suspend(member: Member): void {
-    const { netns, ifname } = member.spec
+    const { netns, ifname, path, type } = member.spec
     member.device = null
     member.incarnation = this.number()
     member.state = 'waiting'
-    member.reason = netns === '' ? `there is no interface ${ifname}` : `namespace ${netns} is gone`
+    if (path !== '') member.reason = type === 'vhost-user' ? 'no guest is connected' : 'no peer is connected'
+    else member.reason = netns === '' ? `there is no interface ${ifname}` : `namespace ${netns} is gone`
   }
 
   /** Opens the device of a waiting port if its namespace is there; true if it is up now. A pid may be another process by now. */
   resume(member: Member): boolean {
-    if (member.spec.netns.startsWith('pid:') || !isThere(member.spec)) return false
+    if (member.line !== null || member.spec.netns.startsWith('pid:') || !isThere(member.spec)) return false
     try {
       member.device = openDevice(member.spec, this.instance, member.address)
     } catch (error) {
@@ -195,10 +219,18 @@ export class Plant {
 
   /** Closes what a port holds; only after every worker has let go of it. */
   shut(member: Member): Member {
+    member.line?.close()
     if (member.device) device.close(member.device)
     member.device = null
-    if (member.memoryAt >= 0) this.arena.free(`memory/${member.incarnation}`)
+    this.release(member, member.incarnation)
     return member
+  }
+
+  /** Gives back a port's place in the arena. */
+  release(member: Member, incarnation: number): void {
+    if (member.memoryAt < 0) return
+    this.arena.free(`${member.line === null ? 'memory' : 'front'}/${incarnation}`)
+    member.memoryAt = -1
   }
 
   /** Takes over what a port can change without another device. */

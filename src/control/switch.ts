@@ -8,6 +8,7 @@ import * as device from '../port/device.ts'
 import type { MemoryPort } from '../port/embed.ts'
 import * as reaper from '../port/reaper.ts'
 import { HostSide } from '../port/uplink.ts'
+import { Dock } from './berth.ts'
 import type { PoolUse } from './binding.ts'
 import * as binding from './binding.ts'
 import type { Configuration } from './configuration.ts'
@@ -22,7 +23,7 @@ import * as lease from './lease.ts'
 import * as listing from './listing.ts'
 import type { NeighbourRow } from './neighbour.ts'
 import * as neighbour from './neighbour.ts'
-import { Plant } from './plant.ts'
+import { isAwaited, Plant } from './plant.ts'
 import { Refusal } from './refusal.ts'
 import type { MacRow, NetworkRow, PortRow, PublishRow, WorkerRow } from './rows.ts'
 import { type Restoring, Rulebook } from './rules.ts'
@@ -35,7 +36,7 @@ const TABLES_LENGTH = 768 * 2 ** 20
 const RETRY_MS = 1000
 /** How long a new address of the host may be reached by a network that may not reach the host, in milliseconds. */
 const LOOK_MS = 2000
-/** How the socket of a switch inside a program begins: it has none, and keeps nothing. */
+/** How the socket of a switch in a program begins: it has none, and keeps nothing. */
 export const EMBEDDED = 'embedded:'
 
 export interface Log {
@@ -68,6 +69,7 @@ export class Switch extends EventEmitter<Told> {
     this.rulebook = new Rulebook(plant, crew, this.sets, this.events)
     this.works = works
     this.plant = plant
+    new Dock(plant, crew, log, (act) => this.inTurn(act))
     crew.on('failed', (error) => this.emit('failed', error))
     crew.on('lost', (lost) => void this.inTurn(() => this.lose(lost.incarnation)))
     crew.on('frames', (index) => works.ends.tell(index))
@@ -96,7 +98,8 @@ export class Switch extends EventEmitter<Told> {
       // Ports come last: no frame passes before the rules are in force.
       if (configuration.rules !== null) await started.works.swap()
       const { sets, rulebook, works: all } = started
-      await sets.around(configuration, rulebook, () => all.change(configuration, true))
+      // In turn: guests may come as soon as their sockets are there.
+      await started.inTurn(() => sets.around(configuration, rulebook, () => all.change(configuration, true)))
       started.watch()
     } catch (error) {
       await started.close()
@@ -137,8 +140,7 @@ export class Switch extends EventEmitter<Told> {
 
   /** Looks for namespaces and cards of waiting ports while there are any. */
   private watch(): void {
-    const members = [...this.plant.members.values()]
-    const isWaiting = members.some(({ state, spec }) => state === 'waiting' && !spec.netns.startsWith('pid:'))
+    const isWaiting = [...this.plant.members.values()].some(isAwaited)
     if (isWaiting && !this.timer && !this.closed) {
       this.timer = setInterval(() => void this.inTurn(() => this.look('resume')), RETRY_MS)
     } else if (!isWaiting && this.timer) {

@@ -89,8 +89,9 @@ export class Works {
       await this.revert(before, opened, closed)
       throw error
     }
-    for (const { spec, state, reason } of opened)
-      if (state === 'waiting') this.log.warn({ port: spec.name }, `${reason}: the port waits for it`)
+    for (const { spec, line, state, reason } of opened)
+      if (state === 'waiting' && line === null)
+        this.log.warn({ port: spec.name }, `${reason}: the port waits for it`)
     for (const [name, spec] of wanted) plant.adjust(plant.members.get(name)!, spec)
     const names = new Set(allSites(next).map(({ name }) => name))
     for (const name of [...plant.nets.keys()]) if (!names.has(name)) plant.nets.delete(name)
@@ -170,7 +171,7 @@ export class Works {
   async lose(incarnation: number): Promise<Member | null> {
     const { plant } = this
     const member = [...plant.members.values()].find((each) => each.incarnation === incarnation)
-    if (!member?.device) return null
+    if (!member?.device || member.line !== null) return null
     const { spec, device: gone } = member
     if (device.link(gone)) return null // it goes on when it is up again
     plant.suspend(member)
@@ -249,6 +250,9 @@ export class Works {
   closeNow(): void {
     this.crew.stop()
     this.host.close()
-    for (const { device: held } of this.plant.members.values()) if (held) device.leave(held)
+    for (const { device: held, line } of this.plant.members.values()) {
+      line?.leave()
+      if (held) device.leave(held)
+    }
   }
 }

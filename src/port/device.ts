@@ -15,7 +15,8 @@ const TUN_F_COMMON = 0x0f
 const TUN_F_USO = 0x60
 
 export interface DeviceSpec {
-  type: 'tap' | 'tun' | 'qemu-tap' | 'nic'
+  /** socket: nothing of the kernel's network stands behind it */
+  type: 'tap' | 'tun' | 'qemu-tap' | 'nic' | 'socket'
   ifname: string
   /** a namespace file, '' for the daemon's own */
   netns: string
@@ -95,6 +96,13 @@ export function open(spec: DeviceSpec): Device {
   }
 }
 
+/** A unix socket, or several descriptors of one kind, as a device. */
+export function socket(kind: number, fds: number[], offloads: number): Device {
+  const nothing = { ifname: '', netns: '', mac: null, address: null, gateway: null, mtu: 0, alias: '' }
+  const spec = { type: 'socket' as const, ...nothing, queues: fds.length, offload: offloads !== 0, owner: -1 }
+  return { spec, kind, fds, ifindex: 0, offloads, card: null }
+}
+
 /** Whatever a card cannot do itself the kernel does before it hands a frame to it; UDP segments since Linux 6.2. */
 function cardOffloads(): number {
   const [major, minor] = release().split('.').map(Number)
@@ -163,7 +171,7 @@ function route(spec: DeviceSpec, gateway: string): void {
 /** Sets another MTU on a device that stays open; a card keeps its own. */
 export function resize(device: Device, mtu: number): void {
   device.spec.mtu = mtu
-  if (device.card) return
+  if (device.card || device.spec.type === 'socket') return
   native.linkSet({ netns: device.spec.netns, ifname: device.spec.ifname, mtu })
 }
 
@@ -174,7 +182,7 @@ export function leave(device: Device): void {
 
 /** Closes a device; its interface goes with it. Only after every worker has let go of the descriptors. */
 export function close(device: Device): void {
-  for (const fd of device.fds) native.descriptorClose(fd)
+  for (const fd of device.fds) if (fd >= 0) native.descriptorClose(fd)
   device.fds = []
   leave(device)
 }

@@ -12,6 +12,7 @@ export class StreamQueue implements Queue {
   readonly fd: number
   quiet = true
   private readonly number: number
+  private isOpen = true
 
   constructor(socket: number) {
     this.fd = native.pollCreate()
@@ -31,7 +32,10 @@ export class StreamQueue implements Queue {
     return native.transmit(STREAM, this.number, blockAt, count)
   }
 
+  /** Once is enough: a worker that lost a queue lets go of it, and the next program does so again. */
   close(): void {
+    if (!this.isOpen) return
+    this.isOpen = false
     native.streamClose(this.number)
     native.descriptorClose(this.fd)
   }

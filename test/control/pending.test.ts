@@ -11,8 +11,6 @@ describe('what does not exist yet is refused, not ignored', () => {
     [nat('dns: { names: { db: "fd00::5" } }'), 'networks.n.dns.names.db'],
     [inLan('type: tap, address: "fd00::5/64"'), 'ports.a.address'],
     [inLan('type: vhost-user, path: /run/a.sock, role: server, mode: "0660"'), 'ports.a.type'],
-    [inLan('type: stream, path: /run/a.sock'), 'ports.a.type'],
-    [inLan('type: dgram, path: /run/a.sock, peer: /run/b.sock'), 'ports.a.type'],
   ])('%s', (text, path) => {
     const lines = refusal(text)
     expect(lines).toHaveLength(1)

@@ -51,7 +51,7 @@ it.each([
   ['colour: red', /colour: unknown key, expected one of networks, ports, macs, publish, processes/],
   ['ports: { vm: { network: lab, type: tap, mtu: 1 } }', /ports\.vm\.mtu: found 1, expected an integer/],
   ['macs: [{ network: lab, mac: x, port: vm }]', /macs\[0\]\.mac: found "x"/],
-  ['ports: { vm: { network: lab, type: stream, path: /x } }', /not available yet/],
+  ['ports: { vm: { network: lab, type: tap, address: "fd00::5/64" } }', /not available yet/],
 ])('refused: %s', (text, line) => {
   const path = join(folder('runtime'), 'runtime.yaml')
   writeFileSync(path, text)

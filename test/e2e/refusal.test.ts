@@ -30,10 +30,16 @@ suite('refusals', ['setpriv', 'unshare'], () => {
   it.each([
     ['an unknown key', { lan: { ...lan, colour: 'red' } }, {}, 'networks.lan.colour'],
     [
-      'a type that is not there yet',
+      'an address that is not there yet',
       { lan },
-      { a: { network: 'lan', type: 'stream', path: '/run/x' } },
+      { a: { network: 'lan', type: 'tap', address: 'fd00::5/64' } },
       'not available yet',
+    ],
+    [
+      "a socket's folder that is missing",
+      { lan },
+      { a: { network: 'lan', type: 'stream', path: '/run/no/such/a.sock' } },
+      'mkdir',
     ],
     ['a mode that leads nowhere', { lan: { ...lan, uplink: 'host' } }, {}, 'leads nowhere'],
     [
