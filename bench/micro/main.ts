@@ -15,6 +15,7 @@ import { memory } from './memory.ts'
 import { parts } from './parts.ts'
 import { loading, ruled } from './ruled.ts'
 import { speech } from './speech.ts'
+import { rings } from './vhost.ts'
 
 /** A case runs this long, in milliseconds, after a warm-up in which V8 optimises it. */
 const TIME_MS = 400
@@ -37,6 +38,7 @@ async function measure(cases: Case[]): Promise<Figure[]> {
 const figures = await measure([
   ...whole(),
   ...stages(),
+  ...rings(),
   ...parts(),
   ...duplex(),
   ...tables(),

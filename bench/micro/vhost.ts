@@ -3,6 +3,7 @@
  * cheap as one can be: its descriptors stand for ever, and an index is stored a burst. What two processes' caches add is not in it.
  */
 import { native } from '../../src/memory/native.ts'
+import { DATA_AT, STRIDE } from '../../src/memory/pool.ts'
 import { LENGTH } from '../../src/vhost/layout.ts'
 import { VhostQueue } from '../../src/vhost/queue.ts'
 import type { Case } from './case.ts'
@@ -77,8 +78,12 @@ export function rings(): Case[] {
       const count = made.dataplane.service(made.ports[port], from.queue)
       if (count !== BURST) throw new Error(`${count} of ${BURST} frames passed`)
     }
+    // Native knows one arena a thread, that of the rig made last.
+    const bind = () => native.arenaBind(made.arena.u8, made.pool.at, STRIDE, DATA_AT)
+    bind()
     pass(b, a, 1)
     const run = () => {
+      bind()
       for (let i = 0; i < FRAMES / BURST; i += 2) {
         pass(a, b, 0)
         pass(b, a, 1)

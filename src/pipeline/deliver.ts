@@ -80,13 +80,17 @@ export class Deliver {
 
   /** Takes every frame of the burst to where its verdict says: runs to the same port together. */
   run(burst: Burst): void {
-    const { verdict, count } = burst
+    const { verdict, ingress, count } = burst
     for (let from = 0; from < count; ) {
       const out = verdict[from]
       let to = from + 1
-      while (to < count && verdict[to] === out) to++
-      if (out >= 0) this.unicast(burst, from, to, this.ports[out])
-      else if (out === FLOOD) for (let i = from; i < to; i++) this.flood(burst, i)
+      if (out === FLOOD) {
+        while (to < count && verdict[to] === FLOOD && ingress[to] === ingress[from]) to++
+        this.flood(burst, from, to)
+      } else {
+        while (to < count && verdict[to] === out) to++
+        if (out >= 0) this.unicast(burst, from, to, this.ports[out])
+      }
       from = to
     }
     this.flush()
@@ -112,9 +116,9 @@ export class Deliver {
     }
   }
 
-  /** To every member that the ingress port reaches; other workers get one copy each and flood to their own queues. */
-  private flood(burst: Burst, i: number): void {
-    const from = this.ports[burst.ingress[i]]
+  /** A run of one ingress to every member that it reaches; other workers get one copy each and flood to their own queues. */
+  private flood(burst: Burst, first: number, end: number): void {
+    const from = this.ports[burst.ingress[first]]
     const members = from.network.members
     // A flood that came by ring was spread over the workers by the network's own.
     const bridged = from.network.worker === this.worker
@@ -123,14 +127,15 @@ export class Deliver {
     for (let m = 0; m < members.length; m++) {
       const to = members[m]
       if (to === from || !reaches(from, to)) continue
-      if (to.queue !== null) this.enqueue(burst, i, i + 1, to)
+      if (to.queue !== null) this.enqueue(burst, first, end, to)
       else if (to.worker !== this.worker && to.worker >= 0) remote |= 1 << to.worker
-      else if (bridged) this.counters[to.row + DROPS + reason.EGRESS_DOWN]++
+      else if (bridged) this.counters[to.row + DROPS + reason.EGRESS_DOWN] += end - first
       targets++
     }
-    if (targets === 0) this.counters[from.row + DROPS + reason.NO_DESTINATION]++
+    if (targets === 0) this.counters[from.row + DROPS + reason.NO_DESTINATION] += end - first
     for (let w = 0; bridged && remote !== 0; w++, remote >>>= 1) {
-      if ((remote & 1) !== 0) this.spread(burst, i, from, w)
+      if ((remote & 1) === 0) continue
+      for (let i = first; i < end; i++) this.spread(burst, i, from, w)
     }
   }
 
