@@ -9,7 +9,8 @@ import { VhostQueue } from '../../src/vhost/queue.ts'
 import type { Case } from './case.ts'
 import { rig } from './rig.ts'
 
-const FRAMES = 4096
+/** frames that a call of what `exchange` returns moves */
+export const FRAMES = 4096
 const BURST = 32
 const SIZE = 1024
 const MEMORY = 16 * 2 ** 20
@@ -40,7 +41,7 @@ function ring(bytes: Uint8Array<ArrayBuffer>, at: number, first: number, length:
   }
 }
 
-function guest(made: ReturnType<typeof rig>, number: number, length: number) {
+function guest(made: ReturnType<typeof rig>, number: number, length: number, room: number) {
   const { arena, pool } = made
   const fd = native.memoryCreate('bench', MEMORY)
   const mapping = native.guestMap(fd, 0n, BigInt(MEMORY))
@@ -48,7 +49,7 @@ function guest(made: ReturnType<typeof rig>, number: number, length: number) {
   const table = native.guestTable([region])
   const bytes = new Uint8Array(native.arenaMap(fd, MEMORY))
   const transmit = ring(bytes, 0, 0, HEADER + length, 0)
-  const receive = ring(bytes, RING, SIZE, BUFFER, 2)
+  const receive = ring(bytes, RING, SIZE, room, 2)
   const view = new DataView(bytes.buffer, bytes.byteOffset, MEMORY)
   for (let i = 0; i < SIZE; i++) {
     const frame = BUFFERS_AT + i * BUFFER + HEADER
@@ -66,29 +67,35 @@ function guest(made: ReturnType<typeof rig>, number: number, length: number) {
   return { queue, transmit: transmit.avail, receive: receive.avail }
 }
 
+/** Two guests that send frames of `length` bytes to each other in bursts; what they receive lies in buffers of `room` bytes. */
+export function exchange(length: number, room: number): () => void {
+  const made = rig(2, 1024)
+  const [a, b] = [guest(made, 0, length, room), guest(made, 1, length, room)]
+  made.ports[0].queue = a.queue
+  made.ports[1].queue = b.queue
+  const buffers = Math.ceil((HEADER + length) / room)
+  const pass = (from: typeof a, to: typeof a, port: number) => {
+    to.receive[1] += BURST * buffers
+    from.transmit[1] += BURST
+    const count = made.dataplane.service(made.ports[port], from.queue)
+    if (count !== BURST) throw new Error(`${count} of ${BURST} frames passed`)
+  }
+  // Native knows one arena a thread, that of the rig made last.
+  const bind = () => native.arenaBind(made.arena.u8, made.pool.at, STRIDE, DATA_AT)
+  bind()
+  pass(b, a, 1)
+  return () => {
+    bind()
+    for (let i = 0; i < FRAMES / BURST; i += 2) {
+      pass(a, b, 0)
+      pass(b, a, 1)
+    }
+  }
+}
+
 export function rings(): Case[] {
   return [64, 512, 1514].map((length) => {
-    const made = rig(2, 1024)
-    const [a, b] = [guest(made, 0, length), guest(made, 1, length)]
-    made.ports[0].queue = a.queue
-    made.ports[1].queue = b.queue
-    const pass = (from: typeof a, to: typeof a, port: number) => {
-      to.receive[1] += BURST
-      from.transmit[1] += BURST
-      const count = made.dataplane.service(made.ports[port], from.queue)
-      if (count !== BURST) throw new Error(`${count} of ${BURST} frames passed`)
-    }
-    // Native knows one arena a thread, that of the rig made last.
-    const bind = () => native.arenaBind(made.arena.u8, made.pool.at, STRIDE, DATA_AT)
-    bind()
-    pass(b, a, 1)
-    const run = () => {
-      bind()
-      for (let i = 0; i < FRAMES / BURST; i += 2) {
-        pass(a, b, 0)
-        pass(b, a, 1)
-      }
-    }
-    return { name: `vhost-user to vhost-user, ${length} bytes, burst ${BURST}`, frames: FRAMES, run }
+    const name = `vhost-user to vhost-user, ${length} bytes, burst ${BURST}`
+    return { name, frames: FRAMES, run: exchange(length, BUFFER) }
   })
 }

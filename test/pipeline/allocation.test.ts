@@ -9,6 +9,7 @@ afterAll(cleanup)
 
 const bridge = bundle('test/pipeline/steady.ts')
 const gateway = bundle('test/gateway/steady.ts')
+const rings = bundle('test/vhost/steady.ts')
 /** Young space: one allocation of 16 bytes a frame fills it more than ten times. */
 const flags = ['--trace-gc', '--expose-gc', '--max-semi-space-size=1']
 
@@ -84,5 +85,18 @@ describe('frames under rules', { timeout: 60_000 }, () => {
   it('with an object made for each are noticed', async () => {
     const report = await run(gateway, 'udp', 'memory', 'wasteful')
     expect(report.collections).toBeGreaterThan(2)
+  })
+})
+
+describe('a million frames from one guest to another', () => {
+  it.each([
+    ['in one buffer each', 60, 2048],
+    ['of full length', 1514, 2048],
+    ['in several buffers each', 1000, 128],
+  ])('%s: allocate nothing', async (_name, length, room) => {
+    const report = await run(rings, String(length), String(room))
+    expect(report.moved).toBeGreaterThanOrEqual(report.frames)
+    expect(report.collections).toBe(0)
+    expect(report.grownBytes).toBeLessThan(NOISE_BYTES)
   })
 })
