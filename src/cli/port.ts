@@ -10,11 +10,18 @@ function dropped(row: PortRow): number {
   return Object.values(row.drops).reduce((sum, count) => sum + count, 0)
 }
 
+/** Why a port is not up, and why who was behind it had to go. */
+function state({ state: is, reason, socket }: PortRow): string {
+  const fault = socket?.fault ? [`the last guest was disconnected: ${socket.fault}`] : []
+  const why = [...(reason === '' ? [] : [reason]), ...fault].join('; ')
+  return why === '' ? is : `${is} (${why})`
+}
+
 const columns = [
   { title: 'NAME', text: (row: PortRow) => row.name },
   { title: 'NETWORK', text: (row: PortRow) => row.network },
   { title: 'TYPE', text: (row: PortRow) => row.type },
-  { title: 'INTERFACE', text: (row: PortRow) => row.ifname },
+  { title: 'INTERFACE', text: (row: PortRow) => row.socket?.path ?? row.ifname },
   { title: 'NETNS', text: (row: PortRow) => row.netns },
   { title: 'ADDRESS', text: (row: PortRow) => row.address },
   { title: 'MAC', text: (row: PortRow) => row.mac },
@@ -22,10 +29,7 @@ const columns = [
   { title: 'TX', text: (row: PortRow) => row.txFrames },
   { title: 'DROPPED', text: dropped },
   { title: 'ORIGIN', text: (row: PortRow) => row.origin },
-  {
-    title: 'STATE',
-    text: (row: PortRow) => (row.reason === '' ? row.state : `${row.state} (${row.reason})`),
-  },
+  { title: 'STATE', text: state },
 ]
 
 interface AddOptions {

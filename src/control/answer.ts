@@ -34,10 +34,27 @@ export const NetworkAnswer = z.strictObject({
   origin: z.enum(['file', 'runtime']),
 })
 
+const SocketAnswer = z.strictObject({
+  path: z.string(),
+  peer: z.string().nullable().describe("of dgram: the other end's"),
+  role: z.enum(['server', 'client']),
+  connected: z.boolean().nullable().describe('null for dgram, where nobody can tell'),
+  guest: z
+    .strictObject({
+      queues: z.int().describe('pairs of rings that run'),
+      features: z.array(z.string()).describe("virtio's names of what was agreed on"),
+      mtu: z.int().describe('what the driver was told, 0 if nothing'),
+    })
+    .nullable()
+    .describe('of vhost-user: who is connected'),
+  faults: z.record(z.string(), count).describe('how often somebody was disconnected for what he did'),
+  fault: z.string().describe('why somebody was disconnected last, empty if nobody was'),
+})
+
 export const PortAnswer = z.strictObject({
   name,
   network: name,
-  type: z.enum(['tap', 'tun', 'qemu-tap', 'nic', 'memory', 'host']),
+  type: z.enum(['tap', 'tun', 'qemu-tap', 'nic', 'vhost-user', 'stream', 'dgram', 'memory', 'host']),
   ifname: z.string(),
   netns: z.string(),
   mac: z.string().nullable(),
@@ -49,6 +66,7 @@ export const PortAnswer = z.strictObject({
   isolated: z.boolean(),
   guard: z.boolean(),
   offloads: z.array(z.string()),
+  socket: SocketAnswer.nullable().describe('null for a port that is none'),
   origin: z.enum(['file', 'runtime', 'run']),
   rxFrames: count,
   rxBytes: count,

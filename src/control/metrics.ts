@@ -140,6 +140,18 @@ const families: Family[] = [
         })),
       ),
   },
+  {
+    name: 'bridgeport_port_faults_total',
+    help: 'Guests and peers disconnected for what they did, by reason.',
+    type: 'counter',
+    values: ({ ports }) =>
+      ports.flatMap((row) =>
+        Object.entries(row.socket?.faults ?? {}).map(([reason, value]) => ({
+          labels: { port: row.name, network: row.network, reason },
+          value,
+        })),
+      ),
+  },
   perNetwork('bridgeport_mac_entries', 'MAC addresses known.', (row) => row.macs),
   perNetwork('bridgeport_mac_capacity', 'MAC addresses that fit.', (row) => row.macCapacity),
   {

@@ -134,7 +134,6 @@ function port(
   const device = input.type === 'tap' || input.type === 'tun' || input.type === 'qemu-tap' ? input : null
   const inside = device !== null && device.type !== 'qemu-tap' && device.netns !== undefined
   const owner = input.type === 'qemu-tap' || isSocket(input) ? input.owner : undefined
-  const queues = input.type === 'nic' || input.type === 'vhost-user' ? input.queues : device?.queues
   return {
     name,
     network: input.network,
@@ -145,13 +144,13 @@ function port(
     gateway: inside && input.address !== undefined && of !== undefined ? routeOf(of) : null,
     mac: macOf(name, input),
     mtu: input.mtu ?? 0,
-    queues: queues ?? 1,
+    queues: ('queues' in input && input.queues) || 1,
     isolated: input.isolated ?? false,
     guard: input.guard ?? false,
     macLimit: input.macLimit ?? 0,
     floodLimit: rate(input.floodLimit ?? '') ?? 0,
     owner: owner === undefined ? null : String(owner),
-    offload: device?.offload ?? true,
+    offload: !('offload' in input) || input.offload !== false,
     macTranslation: input.type === 'nic' && (input.macTranslation ?? false),
     ...socketOf(name, input, folder),
     origin,

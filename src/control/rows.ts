@@ -37,6 +37,31 @@ export interface UplinkRow {
   reason: string
 }
 
+/** What a guest of a vhost-user port agreed on. */
+export interface GuestRow {
+  /** pairs of rings that run now */
+  queues: number
+  /** virtio's names */
+  features: string[]
+  /** what its driver was told, 0 if nothing */
+  mtu: number
+}
+
+/** A port that is a socket. */
+export interface SocketRow {
+  path: string
+  /** of dgram: the other end's */
+  peer: string | null
+  role: 'server' | 'client'
+  /** null for dgram, where nobody can tell */
+  connected: boolean | null
+  guest: GuestRow | null
+  /** how often somebody was disconnected for what he did, by reason */
+  faults: Record<string, number>
+  /** why somebody was disconnected last, '' if nobody was */
+  fault: string
+}
+
 export interface PortRow {
   name: string
   network: string
@@ -53,6 +78,8 @@ export interface PortRow {
   isolated: boolean
   guard: boolean
   offloads: string[]
+  /** null for a port that is none */
+  socket: SocketRow | null
   origin: string
   rxFrames: number
   rxBytes: number

@@ -194,13 +194,8 @@ const common = {
 }
 /** MAX_TAP_QUEUES of the kernel is 256; more than a queue for each of 16 workers gains nothing. */
 const queues = integer(1, 16)
-const device = {
-  ...common,
-  ifname: ifname.optional(),
-  netns: netns.optional(),
-  queues: queues.optional(),
-  offload: flag.optional(),
-}
+const several = { queues: queues.optional(), offload: flag.optional() }
+const device = { ...common, ifname: ifname.optional(), netns: netns.optional(), ...several }
 const role = choice(['server', 'client'])
   .describe('server (unless given): the switch makes the socket; client: it connects to it, again and again')
   .optional()
@@ -246,7 +241,7 @@ export const Port = z.discriminatedUnion(
       macTranslation: flag.optional(),
       queues: queues.optional(),
     }),
-    mapping({ type: z.literal('vhost-user'), ...socket, role, queues: queues.optional() }),
+    mapping({ type: z.literal('vhost-user'), ...socket, ...several, role }),
     mapping({ type: z.literal('stream'), ...socket, role }),
     mapping({
       type: z.literal('dgram'),

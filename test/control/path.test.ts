@@ -46,12 +46,12 @@ describe('what is filled in', () => {
   })
 
   it('every key', () => {
-    const keys = { path: '/run/vm/a', queues: 4, mode: '0600', owner: 64055, mtu: 1400 }
+    const keys = { path: '/run/vm/a', queues: 4, mode: '0600', owner: 64055, mtu: 1400, offload: false }
     const { a, b } = Object.fromEntries(
       resolve({ a: { type: 'vhost-user', ...keys }, b: { type: 'stream', role: 'client', path: '/run/b' } }),
     )
-    expect(a).toMatchObject({ path: '/run/vm/a', queues: 4, mode: 0o600, owner: '64055', mtu: 1400 })
-    expect(b).toMatchObject({ path: '/run/b', role: 'client' })
+    expect(a).toMatchObject({ ...keys, mode: 0o600, owner: '64055' })
+    expect(b).toMatchObject({ path: '/run/b', role: 'client', offload: true, queues: 1 })
   })
 })
 

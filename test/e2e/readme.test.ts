@@ -66,7 +66,7 @@ suite('quick start', ['unshare', 'bash', 'npx', 'curl', 'timeout', 'qemu-system-
     const host = new Namespace('host')
     const disk = join(folder('readme'), 'disk.qcow2')
     // KVM inside a virtual machine may hang; nothing else of the line is changed.
-    const guest = block('qemu-system-x86_64')
+    const guest = block('--type qemu-tap')
       .replace('qemu-system-x86_64 -accel kvm', 'timeout 15 qemu-system-x86_64 -display none')
       .replace('disk.qcow2', disk)
       .trimEnd()
