@@ -19,6 +19,18 @@ static_assert(sizeof(Segment) == 16, "four int32 of src/vhost/layout.ts");
 constexpr int kGroup = 64;
 constexpr size_t kLine = 64;
 
+// A frame of a few lines is copied in place: a call of memcpy costs as much as its bytes. The last sixteen may overlap those before.
+constexpr size_t kWord = 16, kShort = 256;
+
+static inline void copy(uint8_t* to, const uint8_t* from, size_t length) {
+  if (length < kWord || length > kShort) {
+    memcpy(to, from, length);
+    return;
+  }
+  for (size_t at = 0; at + kWord <= length; at += kWord) memcpy(to + at, from + at, kWord);
+  memcpy(to + length - kWord, from + length - kWord, kWord);
+}
+
 static int32_t frameOf(const Binding* binding, int32_t blockAt, int32_t info) { return binding->column(blockAt)[info & (kBurst - 1)]; }
 
 // Where a frame and the header before it are written to or read from, front to back. The header of the guest has two bytes more
@@ -105,8 +117,8 @@ static int transfer(Binding* binding, const int32_t (&argument)[5]) {
         cursor.done = header;
       }
       uint8_t* own = cursor.frame + (cursor.done - header);
-      if (toGuest) memcpy(guest, own, length);
-      else memcpy(own, guest, length);
+      if (toGuest) copy(guest, own, length);
+      else copy(own, guest, length);
       cursor.done += length;
     }
   }
