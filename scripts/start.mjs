@@ -4,7 +4,7 @@
  * Arguments go to `bridgeport up` (`npm start -- -c my.yaml`). Ctrl-C ends it and leaves nothing behind.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
-import { accessSync, constants, readFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { build, Failure, report, root } from './build.mjs'
@@ -45,13 +45,23 @@ socket.on('error', (error) => { console.error(error.message); process.exit(1) })
 /** Linux capabilities by number (linux/capability.h). */
 const capabilities = { CAP_NET_ADMIN: 12, CAP_NET_RAW: 13, CAP_SYS_ADMIN: 21 }
 
-function rights() {
+function lacking() {
   const effective = BigInt(`0x${/^CapEff:\s+(\w+)/m.exec(readFileSync('/proc/self/status', 'utf8'))[1]}`)
-  const missing = Object.keys(capabilities).filter(
-    (name) => !((effective >> BigInt(capabilities[name])) & 1n),
+  return Object.keys(capabilities).filter((name) => !((effective >> BigInt(capabilities[name])) & 1n))
+}
+
+/** What the default configuration needs; of another one the switch itself says what is missing. */
+function rights() {
+  if (
+    argument('-c', '--config') !== undefined ||
+    ['bridgeport.yaml', '/etc/bridgeport/bridgeport.yaml'].some(existsSync)
   )
+    return
+  const missing = lacking()
   if (missing.length > 0)
-    throw new Failure(`starting the switch needs ${missing.join(', ')}; run: sudo npm start`)
+    throw new Failure(
+      `starting the switch needs ${missing.join(', ')}; run: sudo npm start, or without rights: npm start -- -c examples/user.yaml`,
+    )
   try {
     accessSync('/dev/net/tun', constants.R_OK | constants.W_OK)
   } catch (error) {
@@ -59,10 +69,29 @@ function rights() {
   }
 }
 
-/** The socket that the switch will use or uses, as told on our command line. */
+/** What stands behind an option of our command line, undefined if it is not there. */
+function argument(...names) {
+  const index = process.argv.findIndex((word) => names.includes(word))
+  return index < 0 ? undefined : process.argv[index + 1]
+}
+
+/** The socket that the switch will use or uses, as told on our command line or in the file that it names. */
 function socketArguments() {
-  const index = process.argv.indexOf('--socket')
-  return index < 0 ? [] : ['--socket', process.argv[index + 1]]
+  const told = argument('--socket') ?? named
+  return told === undefined ? [] : ['--socket', told]
+}
+
+/** What the file says of the socket; the switch itself will tell what is wrong with a file. */
+let named
+async function look() {
+  const file = argument('-c', '--config')
+  if (file === undefined) return
+  const { parse } = await import('yaml')
+  try {
+    named = parse(readFileSync(file, 'utf8'))?.socket
+  } catch {
+    named = undefined
+  }
 }
 
 function ask(...args) {
@@ -74,6 +103,17 @@ function ask(...args) {
 function running() {
   const result = spawnSync(process.execPath, [program, 'status', ...socketArguments()], { encoding: 'utf8' })
   return result.status === 0
+}
+
+/** How to plug in what needs no rights. */
+function modest({ name }) {
+  return `
+a QEMU guest   qemu-system-x86_64 … $(npx bridgeport port add vm9 --network ${name} --type stream)
+               (--type vhost-user is faster: the guest's memory is shared; npx bridgeport port args NAME prints the words again)
+others         containers, processes, cards and the way outside need rights: sudo npm start
+
+npx bridgeport status, port ls, lease ls and doctor look at it; Ctrl-C or npx bridgeport down ends it.
+`
 }
 
 /** How to plug in what people have. */
@@ -170,7 +210,7 @@ async function show() {
   const network = networks.find((row) => meeting(row) !== null) ?? networks[0]
   if (!network) return
   await proof(network)
-  process.stdout.write(outside(network) + guide(network))
+  process.stdout.write(lacking().length > 0 ? modest(network) : outside(network) + guide(network))
 }
 
 /** Starts the switch and waits for its end. */
@@ -197,6 +237,7 @@ function up() {
 
 try {
   await build()
+  await look()
   if (running()) {
     process.stdout.write(
       'a switch is running already; npx bridgeport status shows it, npx bridgeport down ends it\n',

@@ -61,7 +61,7 @@ suite('npm start', ['unshare', 'setpriv'], () => {
     expect(result.status).toBe(1)
     expect(result.stdout).toBe('')
     expect(result.stderr).toBe(
-      'bridgeport: starting the switch needs CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN; run: sudo npm start\n',
+      'bridgeport: starting the switch needs CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN; run: sudo npm start, or without rights: npm start -- -c examples/user.yaml\n',
     )
   })
 })
