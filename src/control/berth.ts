@@ -7,11 +7,13 @@ import { VHOST } from '../pipeline/program.ts'
 import type { Device } from '../port/device.ts'
 import { close } from '../port/device.ts'
 import { type FrontProgram, LINE } from '../vhost/front.ts'
+import { Calm } from './calm.ts'
 import type { Crew } from './crew.ts'
 import { DgramLine, type Line, StreamLine } from './line.ts'
 import type { Member, Spec } from './member.ts'
 import type { Plant } from './plant.ts'
 import type { Log } from './switch.ts'
+import { VhostLine } from './vhost.ts'
 
 /** One change at a time. */
 export type Turn = <T>(act: () => Promise<T>) => Promise<T>
@@ -37,8 +39,10 @@ export class Dock {
   }
 
   private line(member: Member): Line | null {
-    if (member.spec.type === 'stream') return new StreamLine(new Berth(this, member))
-    return member.spec.type === 'dgram' ? new DgramLine(member.spec) : null
+    const { type } = member.spec
+    if (type === 'vhost-user') return new VhostLine(new Berth(this, member))
+    if (type === 'stream') return new StreamLine(new Berth(this, member))
+    return type === 'dgram' ? new DgramLine(member.spec) : null
   }
 
   private find(incarnation: number): Line | null {
@@ -47,20 +51,18 @@ export class Dock {
 }
 
 export class Berth {
+  readonly log: Log
   private readonly dock: Dock
   private readonly member: Member
 
   constructor(dock: Dock, member: Member) {
     this.dock = dock
     this.member = member
+    this.log = new Calm(dock.log)
   }
 
   get spec(): Spec {
     return this.member.spec
-  }
-
-  get log(): Log {
-    return this.dock.log
   }
 
   private get isHere(): boolean {
@@ -78,7 +80,7 @@ export class Berth {
         member.memoryAt = plant.arena.allocate(`front/${member.incarnation}`, device.fds.length * LINE * 4).at
       this.say('')
       await dock.swap()
-      dock.log.info({ port: this.spec.name }, 'a peer is connected')
+      this.log.info({ port: this.spec.name }, 'a peer is connected')
       return true
     })
   }
@@ -94,7 +96,7 @@ export class Berth {
       await dock.swap()
       close(device)
       dock.plant.release(member, incarnation)
-      dock.log.info({ port: this.spec.name }, `${why}: the port waits for the next one`)
+      this.log.info({ port: this.spec.name }, `${why}: the port waits for the next one`)
     })
   }
 

@@ -35,10 +35,7 @@ function network(path: Path, input: NetworkInput): Problem[] {
 }
 
 function port(path: Path, input: PortInput): Problem[] {
-  const result: Problem[] = []
-  if (input.type === 'vhost-user')
-    result.push(pending([...path, 'type'], input.type, 'tap, tun, qemu-tap, nic, stream or dgram'))
-  return [...result, ...six([...path, 'address'], input.address, 'an IPv4 address with its prefix')]
+  return six([...path, 'address'], input.address, 'an IPv4 address with its prefix')
 }
 
 /** Everything in a well-formed input that asks for what does not exist yet. */

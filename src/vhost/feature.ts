@@ -118,11 +118,11 @@ const NAMES: readonly [string, bigint][] = Object.entries({
   HOST_USO,
 })
 
-/** Features by name, those without one as bits. */
+/** Features by name, in small letters, those without one as bits. */
 export function names(features: bigint): string[] {
   const found = NAMES.filter(([, bit]) => (features & bit) !== 0n)
   const rest = found.reduce((left, [, bit]) => left & ~bit, features)
-  return [...found.map(([name]) => name), ...(rest === 0n ? [] : [`0x${rest.toString(16)}`])]
+  return [...found.map(([name]) => name.toLowerCase()), ...(rest === 0n ? [] : [`0x${rest.toString(16)}`])]
 }
 
 function has(features: bigint, wanted: bigint): boolean {

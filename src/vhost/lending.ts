@@ -38,6 +38,11 @@ export class Lending {
     this.vrings = Array.from({ length: 2 * queues }, (_, index) => new Virtqueue(index))
   }
 
+  /** Pairs of which workers serve both rings. */
+  get running(): number {
+    return this.served.filter((ring, i) => i % 2 === 1 && ring !== null && this.served[i - 1] !== null).length
+  }
+
   vring(index: number): Virtqueue {
     const vring = this.vrings[index]
     if (vring) return vring

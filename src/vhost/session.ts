@@ -62,6 +62,16 @@ export class Session {
     this.handlers = new Map([...this.agreement(), ...this.device(), ...this.memory(), ...this.rings()])
   }
 
+  /** The features of virtio that were agreed on, by name. */
+  get features(): string[] {
+    return feature.names(this.lending.features & ~feature.PROTOCOL_FEATURES)
+  }
+
+  /** How many pairs of rings run. */
+  get running(): number {
+    return this.lending.running
+  }
+
   /** Does what a message says and owns its descriptors. Never throws; after a fault only `close` follows. */
   async handle(given: message.Message): Promise<Outcome> {
     try {
