@@ -3,6 +3,7 @@
  * order, each a step after which it can vanish, and every one of them can be sent by hand and wrong.
  */
 import { native } from '../../../src/memory/native.ts'
+import { pause } from '../command.ts'
 import * as feature from './feature.ts'
 import type { Memory } from './memory.ts'
 import * as message from './message.ts'
@@ -38,6 +39,18 @@ export class Front {
 
   static connect(path: string): Front {
     return new Front(native.unixConnect(path))
+  }
+
+  /** The same once somebody listens and has room for one more in his backlog. */
+  static async meet(path: string): Promise<Front> {
+    for (let left = 2000; ; left--) {
+      try {
+        return Front.connect(path)
+      } catch (error) {
+        if (left === 0) throw error
+        await pause(5)
+      }
+    }
   }
 
   /** Sends bytes as they are. False if the switch takes no more now. */

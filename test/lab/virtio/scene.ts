@@ -1,0 +1,102 @@
+/** A switch with a vhost-user port for a hostile front-end, two for bystanders who lose nothing meanwhile, and what the switch holds. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { request } from 'node:http'
+import { join } from 'node:path'
+import { eventually } from '../command.ts'
+import { Daemon, type PortRow } from '../daemon.ts'
+import { Bystanders, Station } from './station.ts'
+
+export interface Held {
+  descriptors: number
+  mappings: number
+  rss: number
+}
+
+type Row = PortRow & { socket: { connected: boolean; faults: Record<string, number>; fault: string } }
+
+export class Scene {
+  readonly daemon: Daemon
+  readonly bystanders = new Bystanders()
+
+  private constructor(daemon: Daemon) {
+    this.daemon = daemon
+  }
+
+  /** `target` is what else is to be said of the port for the hostile front-end, whose name is `bad`. */
+  static async open(target: object = {}): Promise<Scene> {
+    const lab = { mode: 'internal', subnet: '10.9.0.0/24', dhcp: 'off', dns: 'off' }
+    const daemon = new Daemon({ networks: { lab } })
+    const port = (name: string) => ({
+      ...{ network: 'lab', type: 'vhost-user', path: join(daemon.folder, name) },
+    })
+    daemon.write({
+      networks: { lab },
+      ports: { bad: { ...port('bad'), ...target }, one: port('one'), two: port('two') },
+    })
+    await daemon.up()
+    const scene = new Scene(daemon)
+    await scene.bystanders.start([scene.path('one'), scene.path('two')])
+    return scene
+  }
+
+  path(name = 'bad'): string {
+    return join(this.daemon.folder, name)
+  }
+
+  async row(name = 'bad'): Promise<Row> {
+    const rows = JSON.parse(await this.get('/v1/ports')) as Row[]
+    const row = rows.find((each) => each.name === name)
+    if (!row) throw new Error(`no port ${name}`)
+    return row
+  }
+
+  /** What the API answers, without a process for it. */
+  get(path: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const asked = request({ socketPath: this.daemon.socket, path, agent: false }, (response) => {
+        let text = ''
+        response.setEncoding('utf8').on('data', (chunk: string) => {
+          text += chunk
+        })
+        response.on('end', () => resolve(text))
+      })
+      asked.on('error', reject).end()
+    })
+  }
+
+  /** Times that somebody was disconnected for that. */
+  async faults(name: string): Promise<number> {
+    return (await this.row()).socket.faults[name] ?? 0
+  }
+
+  /** Waits until nobody is attached to the port. */
+  async alone(): Promise<void> {
+    await eventually('the port is free', async () => {
+      const { state, socket } = await this.row()
+      return state === 'waiting' && !socket.connected
+    })
+  }
+
+  /** A well-behaved guest attaches to the port of the hostile one, is heard and hears. */
+  async serves(): Promise<void> {
+    const guest = new Station(9)
+    const [one] = this.bystanders.ends
+    await guest.attach(this.path())
+    guest.say(one.mac, 0)
+    one.say(guest.mac, 7)
+    await eventually('a frame for the next guest', () => guest.heard(one.mac).includes(7))
+    guest.close()
+    await this.bystanders.pass()
+    await this.alone()
+  }
+
+  /** What the switch holds of the kernel. */
+  held(): Held {
+    const process = `/proc/${this.daemon.pid}`
+    return {
+      descriptors: readdirSync(`${process}/fd`).length,
+      mappings: readFileSync(`${process}/maps`, 'utf8').split('\n').length,
+      rss: this.daemon.rss(),
+    }
+  }
+}
