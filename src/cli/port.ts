@@ -10,11 +10,12 @@ function dropped(row: PortRow): number {
   return Object.values(row.drops).reduce((sum, count) => sum + count, 0)
 }
 
-/** Why a port is not up, and why who was behind it had to go. */
+/** Whether a port is up, why not, and why who was behind it had to go. */
 function state({ state: is, reason, socket }: PortRow): string {
-  const fault = socket?.fault ? [`the last guest was disconnected: ${socket.fault}`] : []
-  const why = [...(reason === '' ? [] : [reason]), ...fault].join('; ')
-  return why === '' ? is : `${is} (${why})`
+  if (reason === '') return is
+  return socket?.fault
+    ? `${is} (${reason}; the last one was disconnected: ${socket.fault})`
+    : `${is} (${reason})`
 }
 
 const columns = [

@@ -102,8 +102,9 @@ function socket({ spec, line, device: held }: Member): SocketRow | null {
   const { type, path, peer, role } = spec
   if (path === '') return null
   const told = line?.told?.() ?? { guest: null, faults: {}, fault: '' }
-  const isDatagram = type === 'dgram'
-  return { path, peer: isDatagram ? peer : null, role, connected: isDatagram ? null : held !== null, ...told }
+  const isConnected = held !== null || told.guest !== null
+  if (type === 'dgram') return { path, peer, role, connected: null, ...told }
+  return { path, peer: null, role, connected: isConnected, ...told }
 }
 
 /** The state of a port as its interface shows it now. */
