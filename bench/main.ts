@@ -1,8 +1,9 @@
 /**
  * `npm run bench`, after the microbenchmarks: the same work through Bridgeport and through its peers, side by side.
  *
- *   [nat|rules]  first argument: NATs, or routers with rules, instead of switches
+ *   [nat|rules|vhost]  first argument: NATs, routers with rules, or switches for guests, instead of switches
  *   --rounds N  --seconds S  --only peer,peer  --measure tcp,rate,latency  | out,back,in,rate,connect,dhcp | usual,rate,first,replace
+ *                                                | rate,nat,latency,guests,idle
  *   --quick
  */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -18,10 +19,11 @@ import { chart } from './compare/plot.ts'
 import { json, machine, markdown, peers, type Report } from './compare/report.ts'
 import { root } from './compare/root.ts'
 import { compare } from './compare/run.ts'
-import { summarize } from './compare/summary.ts'
+import { type Outcome, summarize } from './compare/summary.ts'
 import { switches } from './compare/switches.ts'
 import { nats } from './nat/nats.ts'
 import { rules } from './rules/rules.ts'
+import { vhost } from './vhost/vhost.ts'
 
 const results = join(root, 'bench/results')
 
@@ -48,7 +50,15 @@ async function main<J extends Joint>(
   const progress = (text: string) => {
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
   }
-  const outcomes = await compare(plan, signal, progress).finally(() => progress(''))
+  const giveBack = contest.reserve?.()
+  let outcomes: Outcome[]
+  try {
+    await contest.prepare?.(plan.peers, signal, progress)
+    outcomes = await compare(plan, signal, progress)
+  } finally {
+    giveBack?.()
+    progress('')
+  }
   const summaries = summarize(outcomes)
   const { rounds, seconds } = plan
   const measured = {
@@ -90,7 +100,9 @@ try {
       ? main(nats, rest, signal)
       : first === 'rules'
         ? main(rules, rest, signal)
-        : main(switches, process.argv.slice(2), signal)
+        : first === 'vhost'
+          ? main(vhost, rest, signal)
+          : main(switches, process.argv.slice(2), signal)
   if (!(await done)) status ||= 1
 } catch (error) {
   // The reason of an abort may arrive wrapped in whatever it interrupted.

@@ -72,6 +72,11 @@ export class Child {
     }
   }
 
+  /** Writes to its standard input. */
+  write(text: string): void {
+    this.process.stdin?.write(text)
+  }
+
   /** Ends the whole group: politely, then not. */
   async stop(): Promise<void> {
     if (this.ended) return

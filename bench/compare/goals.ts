@@ -40,6 +40,17 @@ const goals: Goal[] = [
   { metric: 'lost', peer: null, bound: 0, sense: 'most' },
   { metric: 'unanswered', peer: null, bound: 0, sense: 'most' },
   { metric: 'roundTripAdded', peer: null, bound: 5, sense: 'most' },
+  { metric: 'frames64', peer: 'ovs-dpdk', bound: 1.8, sense: 'least' },
+  { metric: 'frames64', peer: 'testpmd', bound: 0.6, sense: 'least' },
+  { metric: 'flooded64', peer: 'ovs-dpdk', bound: 1.8, sense: 'least' },
+  { metric: 'flows1024', peer: 'ovs-dpdk', bound: 1.8, sense: 'least' },
+  { metric: 'flows100000', peer: 'ovs-dpdk', bound: 1.8, sense: 'least' },
+  ...(['tenthMedian', 'tenthP99', 'halfMedian', 'halfP99'] as const).map(
+    (metric): Goal => ({ metric, peer: 'ovs-dpdk', bound: 1, sense: 'most' }),
+  ),
+  { metric: 'guestTcp', peer: 'bridge', bound: 1, sense: 'least' },
+  { metric: 'idleAlone', peer: null, bound: 0.5, sense: 'most' },
+  { metric: 'idleGuests', peer: null, bound: 0.5, sense: 'most' },
 ]
 
 export interface Judgement extends Goal {

@@ -37,6 +37,14 @@ export type Metric =
   | 'replacingRate'
   | 'restoreIdle'
   | 'restoreLongest'
+  | `frames${64 | 512 | 1518}`
+  | 'flooded64'
+  | `flows${1024 | 100000}`
+  | 'echoLoad'
+  | `${'tenth' | 'half'}${'Median' | 'P99' | 'Lost'}`
+  | 'guestTcp'
+  | 'idleAlone'
+  | 'idleGuests'
 
 /** TCP through a NAT, by who sends and how many streams: to the outside, from the outside, in through a published port. */
 export type Stream = `${'out' | 'back' | 'in'}${1 | 4 | 16}`
@@ -96,6 +104,22 @@ export const rows: Record<Metric, Row> = {
   replacingRate: { title: 'frames received while rules are replaced, of those before', unit: '%', digits: 1 },
   restoreIdle: { title: 'replacing 10,000 rules, from command to in force', unit: 'ms', digits: 0 },
   restoreLongest: { title: 'the same under load, the longest', unit: 'ms', digits: 0 },
+  frames64: { title: '64-byte frames, to and fro', unit: 'Mpps', digits: 2 },
+  flooded64: { title: '64-byte frames to MACs nobody has', unit: 'Mpps', digits: 2 },
+  frames512: { title: '512-byte frames, to and fro', unit: 'Mpps', digits: 2 },
+  frames1518: { title: '1,518-byte frames, to and fro', unit: 'Mpps', digits: 2 },
+  flows1024: { title: '64-byte frames through SNAT, 1,024 flows', unit: 'Mpps', digits: 2 },
+  flows100000: { title: '64-byte frames through SNAT, 100,000 flows', unit: 'Mpps', digits: 2 },
+  echoLoad: { title: 'frames that count as full load', unit: 'Mpps', digits: 2 },
+  tenthMedian: { title: 'round trip at 10 % load, median', unit: 'µs', digits: 1 },
+  tenthP99: { title: 'round trip at 10 % load, p99', unit: 'µs', digits: 1 },
+  tenthLost: { title: 'lost at 10 % load', unit: '%', digits: 3 },
+  halfMedian: { title: 'round trip at 50 % load, median', unit: 'µs', digits: 1 },
+  halfP99: { title: 'round trip at 50 % load, p99', unit: 'µs', digits: 1 },
+  halfLost: { title: 'lost at 50 % load', unit: '%', digits: 3 },
+  guestTcp: { title: 'TCP between two QEMU guests', unit: 'Gbit/s', digits: 2 },
+  idleAlone: { title: 'CPU of idle ports, no guest connected', unit: '%', digits: 2 },
+  idleGuests: { title: 'CPU of idle ports, two guests connected', unit: '%', digits: 2 },
   gigabyteMachine: { title: 'CPU per GB of TCP, whole machine', unit: 's', digits: 2 },
   gigabyteSwitch: { title: 'CPU per GB of TCP, switch', unit: 's', digits: 2 },
   framesMachine: { title: 'CPU per million frames, whole machine', unit: 's', digits: 2 },

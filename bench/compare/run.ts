@@ -13,7 +13,7 @@ export interface Plan<J extends Joint = Joint> {
   peers: Peer<J>[]
   measurements: Measurement<J>[]
   /** what namespace a has to reach before anything is measured */
-  target: string
+  target: string | null
   rounds: number
   /** length of each measurement */
   seconds: number
@@ -54,7 +54,7 @@ async function turn<J extends Joint>(
   const ground = await Ground.open(signal)
   try {
     const joint = await peer.start(ground)
-    await ground.reach(plan.target)
+    if (plan.target !== null) await ground.reach(plan.target)
     for (const measurement of plan.measurements) {
       say(measurement.name)
       try {
