@@ -26,6 +26,13 @@ export interface PortRow {
   mac: string | null
   address: string | null
   offloads: string[]
+  socket: {
+    path: string
+    connected: boolean | null
+    guest: { queues: number; features: string[]; mtu: number } | null
+    faults: Record<string, number>
+    fault: string
+  } | null
   rxFrames: number
   txFrames: number
   drops: Record<string, number>
