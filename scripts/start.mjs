@@ -124,9 +124,10 @@ function guide({ name, subnet, dhcp, uplink }) {
     ? `\nnpx bridgeport publish add tcp::8080-${example(subnet).split('/')[0]}:80 leads port 8080 of this host to a machine's port 80.`
     : ''
   return `
-a QEMU guest   npx bridgeport port add vm1 --network ${name} --type qemu-tap --ifname vm1
-               qemu-system-x86_64 … -netdev tap,id=net0,ifname=vm1,script=no,downscript=no -device virtio-net-pci,netdev=net0
-${own}a container    podman run -d --name web --network none IMAGE
+a QEMU guest   qemu-system-x86_64 … $(npx bridgeport port add vm1 --network ${name} --type qemu-tap)
+${own}… of a user    npx bridgeport port add vm2 --network ${name} --type vhost-user --owner USER
+               prints what QEMU is told; it needs no root, and npx bridgeport port args vm2 prints it again (--format libvirt: as XML)
+a container    podman run -d --name web --network none IMAGE
                npx bridgeport port add web --network ${name} --type tap --ifname eth0${address} \\
                  --netns pid:$(podman inspect -f '{{.State.Pid}}' web)
 a process      npx bridgeport run --network ${name} -- CMD

@@ -27,7 +27,8 @@ suite('npm start', ['unshare', 'setpriv'], () => {
     for (const word of [
       'qemu-tap',
       'publish add tcp::8080-10.0.2.100:80',
-      '-netdev tap',
+      '--type vhost-user --owner',
+      'port args vm2',
       '--network none',
       'pid:$(',
       'bridgeport run --network default',
