@@ -132,9 +132,10 @@ export class Front {
     }
   }
 
-  /** Everything until the rings run. */
+  /** Everything until the rings run; an answer to the last question says that all before was done. */
   async start(wishes: Wishes): Promise<void> {
     for await (const _ of this.steps(wishes));
+    if ((this.protocol & feature.PROTOCOL_REPLY_ACK) === 0n) await this.ask(feature.GET_FEATURES)
   }
 
   /** The same step by step: yields the request that was just dealt with. */
@@ -148,6 +149,15 @@ export class Front {
     for (let index = 0; index < 2 * wishes.pairs.length; index++) {
       await this.enable(index, true)
       yield feature.SET_VRING_ENABLE
+    }
+  }
+
+  /** Everything until the rings run in one go, nothing asked and no answer waited for. */
+  async rush(wishes: Wishes, features: bigint): Promise<void> {
+    this.send(feature.SET_FEATURES, message.u64(features))
+    for await (const _ of this.share(wishes));
+    for (const [number, pair] of wishes.pairs.entries()) {
+      for (const way of [0, 1]) for await (const _ of this.seat(2 * number + way, pair, way));
     }
   }
 
@@ -230,7 +240,7 @@ export class Front {
 }
 
 /** Resolves once there is something to read, or nobody any more to write it. */
-export function readable(fd: number, timeoutMs = 10_000): Promise<void> {
+export function readable(fd: number, timeoutMs = 5000): Promise<void> {
   return new Promise((resolve, reject) => {
     const finish = (error?: Error) => {
       clearTimeout(timer)

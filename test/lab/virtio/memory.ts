@@ -15,6 +15,8 @@ export interface Piece {
   length: number
 }
 
+/** what the memfds are called, in /proc/PID/maps too */
+export const GUEST = 'bridgeport-test-guest'
 /** Smallest allocation: a descriptor's size and alignment (virtio 1.2, 2.7). */
 const GRAIN = 16
 /** Front-ends have their memory anywhere; no two regions are at the same distance here, so that mixed up addresses show. */
@@ -34,7 +36,7 @@ export class Region {
   readonly #freed = new Map<number, number[]>()
 
   constructor({ guest, length, offset = 0 }: Span, number: number) {
-    this.fd = native.memoryCreate('bridgeport-test-guest', offset + length)
+    this.fd = native.memoryCreate(GUEST, offset + length)
     this.guest = guest
     this.user = USER + BigInt(number) * DISTANCE
     this.length = length

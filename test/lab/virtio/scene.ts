@@ -4,10 +4,13 @@ import { request } from 'node:http'
 import { join } from 'node:path'
 import { eventually } from '../command.ts'
 import { Daemon, type PortRow } from '../daemon.ts'
+import { GUEST } from './memory.ts'
 import { Bystanders, Station } from './station.ts'
 
 export interface Held {
   descriptors: number
+  /** of guests' memory, and all */
+  guests: number
   mappings: number
   rss: number
 }
@@ -83,8 +86,8 @@ export class Scene {
     const [one] = this.bystanders.ends
     await guest.attach(this.path())
     guest.say(one.mac, 0)
-    one.say(guest.mac, 7)
-    await eventually('a frame for the next guest', () => guest.heard(one.mac).includes(7))
+    one.say(guest.mac, 0)
+    await eventually('a frame for the next guest', () => guest.heard(one.mac).includes(0))
     guest.close()
     await this.bystanders.pass()
     await this.alone()
@@ -93,9 +96,11 @@ export class Scene {
   /** What the switch holds of the kernel. */
   held(): Held {
     const process = `/proc/${this.daemon.pid}`
+    const maps = readFileSync(`${process}/maps`, 'utf8').trim().split('\n')
     return {
       descriptors: readdirSync(`${process}/fd`).length,
-      mappings: readFileSync(`${process}/maps`, 'utf8').split('\n').length,
+      guests: maps.filter((each) => each.includes(GUEST)).length,
+      mappings: maps.length,
       rss: this.daemon.rss(),
     }
   }

@@ -46,20 +46,32 @@ export class Stage {
   next = (pair: number, direction: number): number => 100 + 2 * pair + direction
   /** makes workers fail */
   broken = false
+  /** looks at what workers are told while it is in force */
+  watch = (_: FrontProgram | null): void => {}
+  private readonly terms: Terms
 
-  constructor({ queues = 2, mtu = 1500, offload = true }: Partial<Terms> = {}, memory = new Memory()) {
+  constructor(terms: Partial<Terms> = {}, memory = new Memory(), pairs?: Pair[]) {
+    this.terms = { queues: 2, mtu: 1500, offload: true, ...terms }
     this.memory = memory
-    this.pairs = Array.from({ length: queues }, () => new Pair(memory))
+    this.pairs = pairs ?? Array.from({ length: this.terms.queues }, () => new Pair(memory))
     const hands = {
-      seat: async (front: FrontProgram | null, features: bigint) => {
-        await null
-        if (this.broken) throw new Error('a worker is gone')
-        this.fronts.push(structuredClone(front))
-        this.features = features
-      },
+      seat: (front: FrontProgram | null, features: bigint) => this.seat(front, features),
       next: (pair: number, direction: number) => this.next(pair, direction),
     }
-    this.session = new Session({ queues, mtu, offload }, hands, host)
+    this.session = new Session(this.terms, hands, host)
+  }
+
+  private async seat(front: FrontProgram | null, features: bigint): Promise<void> {
+    await null
+    if (this.broken) throw new Error('a worker is gone')
+    this.watch(front)
+    this.fronts.push(front && { ...front, pairs: front.pairs.map((pair) => ({ ...pair })) })
+    this.features = features
+  }
+
+  /** The same guest with another session. */
+  another(): Stage {
+    return new Stage(this.terms, this.memory, this.pairs)
   }
 
   /** Says what stands in the lines and returns them with what came of it; blank ones go. */

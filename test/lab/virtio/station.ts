@@ -5,7 +5,7 @@ import { Front, type Wishes } from './front.ts'
 import { Memory, type Span } from './memory.ts'
 import { Pair, type PairOptions } from './pair.ts'
 
-export interface Attachment extends PairOptions, Pick<Wishes, 'manner' | 'protocol'> {
+export interface Attachment extends PairOptions, Pick<Wishes, 'manner' | 'protocol' | 'slots'> {
   spans?: Span[]
 }
 
@@ -17,11 +17,12 @@ export class Station {
   readonly wishes: Wishes
   front: Front | null = null
 
-  constructor(number: number, { spans, manner, protocol, ...options }: Attachment = {}) {
+  constructor(number: number, { spans, manner, protocol, slots, ...options }: Attachment = {}) {
     this.mac = station(number)
     this.memory = new Memory(spans ?? [{ guest: 0n, length: 2 ** 21 }])
     this.pair = new Pair(this.memory, { size: 256, ...options })
     this.wishes = { memory: this.memory, pairs: [this.pair] }
+    if (slots) this.wishes.slots = slots
     if (manner) this.wishes.manner = manner
     if (protocol !== undefined) this.wishes.protocol = protocol
   }
