@@ -31,6 +31,7 @@ suite('guests of an ordinary user', ['setpriv', ...qemu], () => {
     const ports = {
       a: { network: 'lab', type: 'stream' },
       b: { network: 'lab', type: 'dgram' },
+      c: { network: 'lab', type: 'vhost-user' },
     }
     daemon = await Daemon.start({ networks: { lab, far }, ports }, host)
     const at = (name: string) => join(daemon.folder, name)
@@ -39,6 +40,7 @@ suite('guests of an ordinary user', ['setpriv', ...qemu], () => {
     guests = await Promise.all([
       boot({ type: 'stream', path: at('a.sock'), role: 'client' }, 1),
       boot({ type: 'dgram', path: at('b-qemu.sock'), peer: at('b.sock') }, 2),
+      boot({ type: 'vhost-user', path: at('c.sock'), role: 'client' }, 3),
     ])
   })
   afterAll(cleanup)
@@ -48,10 +50,10 @@ suite('guests of an ordinary user', ['setpriv', ...qemu], () => {
     expect(new Set(addresses.map((each) => each.split('.').slice(0, 3).join('.')))).toEqual(
       new Set(['10.40.0']),
     )
-    expect(new Set(addresses).size).toBe(2)
+    expect(new Set(addresses).size).toBe(3)
     for (const [index, guest] of guests.entries()) {
       await guest.exec('ping -c 2 -i 0.2 10.40.0.1')
-      const other = guests[1 - index] as Guest
+      const other = guests[(index + 1) % 3] as Guest
       await guest.exec(`ping -c 1 ${other.address} && [ "$(wget -q -O - http://${other.address}/)" = guest ]`)
       const file = 'head -c 300000 /dev/urandom > /tmp/sent'
       await guest.exec(`${file}; nc ${other.address} 7 < /tmp/sent > /tmp/back; cmp /tmp/sent /tmp/back`)
@@ -62,7 +64,7 @@ suite('guests of an ordinary user', ['setpriv', ...qemu], () => {
   it('obey rules, and everything is looked at without root', async () => {
     const [a, b] = guests as [Guest, Guest]
     await daemon.cli('network', 'ls')
-    expect((await daemon.ports()).map(({ state }) => state)).toEqual(['up', 'up'])
+    expect((await daemon.ports()).map(({ state }) => state)).toEqual(['up', 'up', 'up'])
     const leases = JSON.parse(await daemon.cli('lease', 'ls', '--json')) as { address: string }[]
     expect(leases.map(({ address }) => address).sort()).toEqual(guests.map(({ address }) => address).sort())
     const rules = '*filter\n-A INPUT -p icmp -j DROP\nCOMMIT\n'
@@ -76,7 +78,7 @@ suite('guests of an ordinary user', ['setpriv', ...qemu], () => {
     expect(args).toContain(`path=${join(daemon.folder, 'd.sock')}`)
     await daemon.cli('port', 'rm', 'd')
     expect(sockets(daemon.folder)).not.toContain('d.sock')
-    await guests[0]?.exec(`ping -c 1 ${guests[1]?.address}`)
+    await guests[0]?.exec(`ping -c 1 ${guests[2]?.address}`)
   })
 
   it('nothing is left of it, whether it is told to end or killed', async () => {
