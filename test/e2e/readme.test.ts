@@ -37,7 +37,7 @@ suite('quick start', ['unshare', 'bash', 'npx', 'curl', 'timeout', 'qemu-system-
     const api = block('curl --unix-socket')
     const text = await script(
       host,
-      block('--detach'),
+      block('npm run build'),
       block('-- ping'),
       block('publish add'),
       'npx bridgeport publish ls',
@@ -62,25 +62,41 @@ suite('quick start', ['unshare', 'bash', 'npx', 'curl', 'timeout', 'qemu-system-
     await leftNothing(host)
   })
 
-  it('a guest opens its port', async () => {
+  it('ports that are sockets', async () => {
+    const host = new Namespace('host')
+    const sockets = 'npx bridgeport port ls; ls -l /run/guests'
+    const text = await script(host, block('npm run build'), block('/run/guests'), sockets, 'npx bridgeport down')
+    expect(text).toMatch(/^-netdev stream,id=net-vm3,.*\n-device .*\n-netdev dgram,id=net-vm4,/m)
+    expect(text).toMatch(/^-device virtio-net-pci,netdev=net-vm5,.*,mq=on,vectors=6$/m)
+    expect(text).toMatch(
+      /^vm5 +default +vhost-user +\/run\/guests\/vm5.sock .* waiting \(no guest is connected\)$/m,
+    )
+    expect(text).toMatch(/^srw-rw---- 1 nobody root .* vm4.sock$/m)
+    await leftNothing(host)
+  })
+
+  it.each([
+    ['vm1', '--type qemu-tap'],
+    ['vm2', '--type vhost-user --owner'],
+  ])('the guest of %s', async (name, type) => {
     const host = new Namespace('host')
     const disk = join(folder('readme'), 'disk.qcow2')
     // KVM inside a virtual machine may hang; nothing else of the line is changed.
-    const guest = block('--type qemu-tap')
+    const guest = block(type)
       .replace('qemu-system-x86_64 -accel kvm', 'timeout 15 qemu-system-x86_64 -display none')
       .replace('disk.qcow2', disk)
       .trimEnd()
-    const wait = 'for i in $(seq 100); do npx bridgeport port ls | grep "^vm1 .* up$" && break; done'
+    const wait = `for i in $(seq 100); do npx bridgeport port ls | grep "^${name} .* up$" && break; done`
     const text = await script(
       host,
       `truncate -s 1M ${disk}`,
-      block('--detach'),
+      block('npm run build'),
       `${guest} &`,
       wait,
       'npx bridgeport down',
       'kill %1; wait || true',
     )
-    expect(text).toMatch(/^vm1 +default +qemu-tap .* up$/m)
+    expect(text).toMatch(new RegExp(`^${name} +default .* up$`, 'm'))
     await leftNothing(host)
   })
 })
