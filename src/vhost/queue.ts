@@ -8,6 +8,7 @@ import type { Arena } from '../memory/arena.ts'
 import { ERRORS, LENGTHS } from '../memory/block.ts'
 import type { Pool } from '../memory/pool.ts'
 import type { Queue } from '../port/queue.ts'
+import { Ahead } from './ahead.ts'
 import { place } from './delivery.ts'
 import { AVAIL_JUMP } from './fault.ts'
 import { type FrontProgram, NEXT_RECEIVE, NEXT_TRANSMIT, type RingProgram } from './front.ts'
@@ -35,6 +36,7 @@ export class VhostQueue implements Queue {
   private mergeable = false
   private transmitRing: SplitRing | null = null
   private receiveRing: SplitRing | null = null
+  private ahead = new Ahead(0)
   /** the guest was asked to tell of new frames and need not be looked at until then */
   private armed = false
   private looks = 0
@@ -79,6 +81,7 @@ export class VhostQueue implements Queue {
     this.receiveRing = this.ring(this.receiveRing, lent.receive, isEvent, NEXT_RECEIVE)
     this.transmitRing?.hush()
     this.receiveRing?.hush()
+    this.ahead = new Ahead(this.receiveRing?.next ?? 0)
     this.armed = false
     this.looks = 0
   }
@@ -186,7 +189,7 @@ export class VhostQueue implements Queue {
     const sent =
       waiting > ring.size
         ? segments.spoil(AVAIL_JUMP)
-        : place(ring, segments, blockAt, count, waiting, this.mergeable)
+        : place(ring, this.ahead, segments, blockAt, count, waiting, this.mergeable)
     if (sent < 0 || segments.write(blockAt) < 0) {
       ring.next = before
       return this.refuse(blockAt, count)
