@@ -19,7 +19,7 @@ const kept = 0.95
 /** Millions of frames a second that the slower one carries; 0: not known. */
 let carried = 0
 
-/** What load.c says of echoes; microseconds. */
+/** What load says of echoes; microseconds. */
 export interface Echoes {
   sent: number
   back: number

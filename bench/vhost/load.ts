@@ -1,4 +1,4 @@
-/** load.c, built for this machine and run: the guests of what testpmd cannot measure. */
+/** The program in load/, built for this machine and run: the guests of what testpmd cannot measure. */
 import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,7 +10,7 @@ export const needs = { cc: 'gcc', 'pkg-config': 'pkg-config', 'dpdk-testpmd': 'd
 
 const program = join(root, 'dist/bench/load')
 const buildMs = 60_000
-/** Start and end of DPDK, and the second that load.c does not count. */
+/** Start and end of DPDK, and the second that it does not count. */
 const slackMs = 15_000
 /** By then frames flow. */
 const flowMs = 600
@@ -22,13 +22,13 @@ async function build(ground: Ground): Promise<void> {
   const compile = async () => {
     const found = await ground.run('pkg-config', ['--cflags', '--libs', 'libdpdk'])
     mkdirSync(dirname(program), { recursive: true })
-    const source = join(root, 'bench/vhost/load.c')
-    const args = ['-O3', '-o', program, source, ...found.trim().split(/\s+/)]
+    const sources = ['main', 'arp', 'flows', 'echo'].map((name) => join(root, `bench/vhost/load/${name}.c`))
+    const args = ['-O3', '-o', program, ...sources, ...found.trim().split(/\s+/)]
     await ground.run('cc', args, {}, buildMs)
   }
   built ??= compile().catch((error: Error) => {
     built = null
-    throw new Error(`load.c needs the package libdpdk-dev: ${error.message}`)
+    throw new Error(`what makes frames needs the package libdpdk-dev: ${error.message}`)
   })
   await built
 }

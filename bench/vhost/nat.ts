@@ -5,7 +5,7 @@ import type { Sample } from '../compare/metric.ts'
 import { load, needs } from './load.ts'
 import type { VhostJoint } from './site.ts'
 
-/** What load.c says of flows. */
+/** What load says of flows. */
 export interface Flows {
   seconds: number
   sent: number
