@@ -19,6 +19,13 @@ import type { SocketRow } from './rows.ts'
 const NOBODY = 'no guest is connected'
 const IDLE = 'a guest is connected, and its driver does not run'
 
+/**
+ * Who was disconnected for what he did is taken again after a while that grows with every time in a row, in milliseconds: each connection
+ * costs every worker two changes of its program.
+ */
+const PAUSE_MS = 10
+const PAUSE_MAX_MS = 100
+
 export class VhostLine implements Line {
   private readonly berth: Berth
   private channel: Channel | null = null
@@ -26,6 +33,8 @@ export class VhostLine implements Line {
   private session: Session | null = null
   private isAttached = false
   private isClosed = false
+  /** faults in a row */
+  private row = 0
   private readonly faults: Record<string, number> = {}
   private fault = ''
 
@@ -92,7 +101,9 @@ export class VhostLine implements Line {
     await this.berth.detach(fault === '' ? 'the guest is gone' : 'the guest was disconnected')
     this.isAttached = false
     this.berth.say(NOBODY)
-    this.channel?.done()
+    this.row = fault === '' ? 0 : this.row + 1
+    if (this.row === 0) this.channel?.done()
+    else setTimeout(() => this.channel?.done(), Math.min(PAUSE_MS * this.row, PAUSE_MAX_MS))
   }
 
   /** Its descriptors are watched on the control thread. */

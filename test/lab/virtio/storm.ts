@@ -22,8 +22,9 @@ const ORDER = [
   ...['GET_VRING_BASE 0', 'GET_VRING_BASE 1', 'SET_STATUS 0'],
 ]
 
-/** So many of them only ask. */
+/** So many of them only ask, and half of all sequences have no more than so many. */
 const ASKING = 5
+const BEGINNING = 6
 
 /** What may come at any time. */
 const ANY = [
@@ -59,9 +60,9 @@ export function sequence(random: Random): { lines: string[]; wild: boolean } {
   // What only asks is seldom where it goes wrong; what begins in the middle is.
   const start = random.once(8) ? 0 : ASKING
   const from = wild && random.once(3) ? random.below(ORDER.length) : start
-  const count = random.below(ORDER.length - from) + 1
+  const count = random.below(random.once(2) ? BEGINNING : ORDER.length - from) + 1
   const lines: string[] = []
-  for (let i = from; i < from + count; i++) {
+  for (let i = from; i < Math.min(from + count, ORDER.length); i++) {
     if (wild && random.once(12)) continue
     if (wild && random.once(6)) lines.push(random.of(ANY))
     lines.push(ORDER[i])
