@@ -14,6 +14,7 @@ import { type Figure, judge, table } from './goals.ts'
 import { memory } from './memory.ts'
 import { parts } from './parts.ts'
 import { loading, ruled } from './ruled.ts'
+import { sockets } from './socket.ts'
 import { speech } from './speech.ts'
 import { rings } from './vhost.ts'
 
@@ -40,6 +41,7 @@ const figures = await measure([
   ...stages(),
   ...rings(),
   ...parts(),
+  ...sockets(),
   ...duplex(),
   ...tables(),
   generated(1_048_576),
