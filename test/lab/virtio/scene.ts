@@ -25,16 +25,23 @@ export class Scene {
     this.daemon = daemon
   }
 
-  /** `target` is what else is to be said of the port for the hostile front-end, whose name is `bad`. */
-  static async open(target: object = {}): Promise<Scene> {
-    const lab = { mode: 'internal', subnet: '10.9.0.0/24', dhcp: 'off', dns: 'off' }
+  /**
+   * `target` is what else is to be said of the port for the hostile front-end, whose name is `bad`; `others` are vhost-user ports
+   * beside those of the bystanders.
+   */
+  static async open(target: object = {}, others: string[] = []): Promise<Scene> {
+    const plain = { mode: 'internal', subnet: '10.9.0.0/24', dhcp: 'off', dns: 'off' }
+    const lab = { ...plain, filterBridged: true }
     const daemon = new Daemon({ networks: { lab } })
     const port = (name: string) => ({
       ...{ network: 'lab', type: 'vhost-user', path: join(daemon.folder, name) },
     })
     daemon.write({
       networks: { lab },
-      ports: { bad: { ...port('bad'), ...target }, one: port('one'), two: port('two') },
+      ports: {
+        bad: { ...port('bad'), ...target },
+        ...Object.fromEntries(['one', 'two', ...others].map((name) => [name, port(name)])),
+      },
     })
     await daemon.up()
     const scene = new Scene(daemon)

@@ -7,6 +7,8 @@ import { Pair, type PairOptions } from './pair.ts'
 
 export interface Attachment extends PairOptions, Pick<Wishes, 'manner' | 'protocol' | 'slots'> {
   spans?: Span[]
+  /** number of the region that the rings lie in */
+  areas?: number
 }
 
 /** A guest's memory and rings, and what of them a front-end lends. */
@@ -17,10 +19,10 @@ export class Station {
   readonly wishes: Wishes
   front: Front | null = null
 
-  constructor(number: number, { spans, manner, protocol, slots, ...options }: Attachment = {}) {
+  constructor(number: number, { spans, areas = 0, manner, protocol, slots, ...options }: Attachment = {}) {
     this.mac = station(number)
     this.memory = new Memory(spans ?? [{ guest: 0n, length: 2 ** 21 }])
-    this.pair = new Pair(this.memory, { size: 256, ...options })
+    this.pair = new Pair(this.memory, { size: 256, region: this.memory.regions[areas], ...options })
     this.wishes = { memory: this.memory, pairs: [this.pair] }
     if (slots) this.wishes.slots = slots
     if (manner) this.wishes.manner = manner
