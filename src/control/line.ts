@@ -6,6 +6,7 @@ import { bind, Channel, remove } from '../port/channel.ts'
 import * as device from '../port/device.ts'
 import { DGRAM, STREAM } from '../port/queue.ts'
 import { EPROTO } from '../port/stream.ts'
+import { FAULTS, FRAME_LENGTH } from '../vhost/fault.ts'
 import type { Berth } from './berth.ts'
 import type { Spec } from './member.ts'
 import type { SocketRow } from './rows.ts'
@@ -34,6 +35,8 @@ export function socketOf({ path, role, mode, owner }: Spec): ConstructorParamete
 export class StreamLine implements Line {
   private readonly berth: Berth
   private channel: Channel | null = null
+  /** how often a peer sent what is no frame */
+  private faults = 0
 
   constructor(berth: Berth) {
     this.berth = berth
@@ -52,11 +55,20 @@ export class StreamLine implements Line {
   }
 
   lost(errno: number): void {
-    const why = errno === EPROTO ? 'a frame of impossible length came' : 'the peer is gone'
+    if (errno === EPROTO) this.faults++
+    const why = errno === EPROTO ? FAULTS[FRAME_LENGTH].meaning : 'the peer is gone'
     void this.berth.detach(why).then(() => this.channel?.done())
   }
 
   broken(): void {}
+
+  told(): ReturnType<NonNullable<Line['told']>> {
+    const { name, meaning } = FAULTS[FRAME_LENGTH]
+    const { faults: count } = this
+    return count === 0
+      ? { guest: null, faults: {}, fault: '' }
+      : { guest: null, faults: { [name]: count }, fault: meaning }
+  }
 
   close(): void {
     this.channel?.close()

@@ -13,6 +13,8 @@ export const INDIRECT_NESTED = 7
 export const MEMORY_VANISHED = 8
 export const CHAIN_SHORT = 9
 export const PROTOCOL = 10
+/** of a stream port: its peer is no vhost-user front-end, but is told of in the same way */
+export const FRAME_LENGTH = 11
 
 /** By number: the name, and what it says to an operator. */
 export const FAULTS: readonly { name: string; meaning: string }[] = [
@@ -27,4 +29,5 @@ export const FAULTS: readonly { name: string; meaning: string }[] = [
   { name: 'memory_vanished', meaning: 'shared memory was taken away' },
   { name: 'chain_short', meaning: 'a chain is too short for the header of a frame' },
   { name: 'protocol', meaning: 'a vhost-user message that is malformed, out of order or impossible' },
+  { name: 'frame_length', meaning: 'a frame in a stream has an impossible length' },
 ]
