@@ -83,6 +83,26 @@ suite('doctor', ['setpriv', 'unshare'], () => {
     expect(overlap.problems[0]?.detail).toMatch(/10\.7\.0\.0\/24.*10\.7\.0\.0\/16 over eth9/)
   })
 
+  it('ports that are sockets', async () => {
+    const host = new Namespace('host')
+    const ports = {
+      vm1: { network: 'lan', type: 'vhost-user' },
+      vm2: { network: 'lan', type: 'stream', path: '/no/such/folder/s' },
+    }
+    const { status, problems, findings } = await examine(host, file({ networks: { lan }, ports }))
+    expect(status).toBe(1)
+    expect(problems.map(({ check, detail, remedy }) => [check, detail, remedy])).toEqual([
+      ['sockets', 'port vm2: there is no folder /no/such/folder', 'create it (mkdir -p /no/such/folder)'],
+    ])
+    const checks = findings.map(({ check }) => check)
+    expect(checks).toEqual(expect.arrayContaining(['hugepages', 'sockets', 'limits', 'kvm']))
+    const few = ['sh', '-c', 'ulimit -n 130; exec "$@"', 'sh']
+    const limited = await examine(host, file({ networks: { lan }, ports: { vm1: ports.vm1 } }), few)
+    expect(limited.problems).toMatchObject([
+      { check: 'limits', remedy: 'run: ulimit -n 134 (LimitNOFILE= of systemd)' },
+    ])
+  })
+
   it('interfaces of a switch that is gone', async () => {
     const daemon = new Daemon({ networks: { lan } })
     await daemon.host.exec(['ip', 'tuntap', 'add', 'left0', 'mode', 'tap'])
