@@ -3,7 +3,7 @@
  *
  *   [nat|rules|vhost]  first argument: NATs, routers with rules, or switches for guests, instead of switches
  *   --rounds N  --seconds S  --only peer,peer  --measure tcp,rate,latency  | out,back,in,rate,connect,dhcp | usual,rate,first,replace
- *                                                | rate,nat,latency,guests,idle
+ *                                                | idle,guests,rate,nat,latency
  *   --quick
  */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'

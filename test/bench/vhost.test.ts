@@ -142,10 +142,10 @@ test('a run of its own length, by name', () => {
   expect(whole.plan).toMatchObject({ rounds: 3, seconds: 2, target: null })
   expect(whole.plan.measurements.map(({ name }) => name)).toEqual([
     'idle',
+    'guests',
     'rate',
     'nat',
     'latency',
-    'guests',
   ])
   const some = plan({ ...present, measurements }, ['--only', 'ovs-dpdk', '--measure', 'nat', '--quick'])
   expect(some.plan).toMatchObject({ rounds: 1, seconds: 1 })

@@ -24,13 +24,14 @@ static void arp(uint16_t port, uint16_t operation, uint32_t sender, uint32_t tar
   if (rte_eth_tx_burst(port, 0, &frame, 1) == 0) rte_pktmbuf_free(frame);
 }
 
-int asked(struct rte_mbuf *frame) {
+int asked(uint16_t port, struct rte_mbuf *frame) {
   struct rte_ether_hdr *ethernet = rte_pktmbuf_mtod(frame, struct rte_ether_hdr *);
   struct rte_arp_hdr *header = (struct rte_arp_hdr *)(ethernet + 1);
   if (ethernet->ether_type != RTE_BE16(RTE_ETHER_TYPE_ARP)) return 0;
   uint32_t target = rte_be_to_cpu_32(header->arp_data.arp_tip), sender = rte_be_to_cpu_32(header->arp_data.arp_sip);
-  if (header->arp_opcode == RTE_BE16(RTE_ARP_OP_REQUEST) && (target == OUTSIDE || target == GATEWAY) && sender != target)
-    arp(B, RTE_ARP_OP_REPLY, target, sender, &header->arp_data.arp_sha);
+  int ours = port == A ? target == GUEST : target == OUTSIDE || target == GATEWAY;
+  if (header->arp_opcode == RTE_BE16(RTE_ARP_OP_REQUEST) && ours && sender != target)
+    arp(port, RTE_ARP_OP_REPLY, target, sender, &header->arp_data.arp_sha);
   return 1;
 }
 
@@ -46,7 +47,7 @@ struct rte_ether_addr router(void) {
         for (uint16_t n = 0; n < count; n++) {
           struct rte_ether_hdr *ethernet = rte_pktmbuf_mtod(frames[n], struct rte_ether_hdr *);
           struct rte_arp_hdr *header = (struct rte_arp_hdr *)(ethernet + 1);
-          if (port == B) asked(frames[n]);
+          if (port == B) asked(B, frames[n]);
           else if (ethernet->ether_type == RTE_BE16(RTE_ETHER_TYPE_ARP) && header->arp_opcode == RTE_BE16(RTE_ARP_OP_REPLY) &&
                    header->arp_data.arp_sip == rte_cpu_to_be_32(GATEWAY))
             found = header->arp_data.arp_sha, known = 1;

@@ -73,14 +73,16 @@ static void answer(struct rte_mbuf *frame) {
 static void receive(struct tally *tally, uint32_t source, int warm) {
   struct rte_mbuf *frames[BURST];
   uint16_t count = rte_eth_rx_burst(B, 0, frames, BURST);
-  /* A has no use for what comes back. */
+  /* Of what comes back A has no use, but a gateway that asks for it needs its answer: else each frame goes the way of the first. */
   struct rte_mbuf *answers[BURST];
-  rte_pktmbuf_free_bulk(answers, rte_eth_rx_burst(A, 0, answers, BURST));
+  uint16_t back = rte_eth_rx_burst(A, 0, answers, BURST);
+  for (uint16_t n = 0; n < back; n++) asked(A, answers[n]);
+  rte_pktmbuf_free_bulk(answers, back);
   for (uint16_t n = 0; n < count; n++) {
     struct rte_ether_hdr *ethernet = rte_pktmbuf_mtod(frames[n], struct rte_ether_hdr *);
     struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(ethernet + 1);
     if (ethernet->ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV4)) {
-      asked(frames[n]);
+      asked(B, frames[n]);
       continue;
     }
     if (ip->next_proto_id != IPPROTO_UDP || ip->dst_addr != rte_cpu_to_be_32(OUTSIDE)) continue;

@@ -26,8 +26,8 @@ void fail(const char *what);
 /* Room for one frame, all zero. */
 uint8_t *blank(struct rte_mbuf *frame);
 
-/* Answers at B whoever asks for the outside host, or for the gateway where the switch is none and B stands behind it. */
-int asked(struct rte_mbuf *frame);
+/* Answers whoever asks at A for the guest, at B for the outside host, or for the gateway where the switch is none and B stands behind it. */
+int asked(uint16_t port, struct rte_mbuf *frame);
 /* The gateway's MAC: A asks until there is an answer. */
 struct rte_ether_addr router(void);
 
