@@ -142,11 +142,18 @@ export class Front {
   async *steps(wishes: Wishes): AsyncGenerator<number> {
     yield* this.negotiate(wishes)
     yield* this.share(wishes)
+    // QEMU enables rings before it starts them, DPDK when all run.
+    const early = wishes.manner !== 'dpdk'
     for (const [number, pair] of wishes.pairs.entries()) {
+      if (early) yield* this.#permit([2 * number, 2 * number + 1])
       yield* this.seat(2 * number, pair, 0)
       yield* this.seat(2 * number + 1, pair, 1)
     }
-    for (let index = 0; index < 2 * wishes.pairs.length; index++) {
+    if (!early) yield* this.#permit(Array.from({ length: 2 * wishes.pairs.length }, (_, index) => index))
+  }
+
+  async *#permit(indices: number[]): AsyncGenerator<number> {
+    for (const index of indices) {
       await this.enable(index, true)
       yield feature.SET_VRING_ENABLE
     }

@@ -29,7 +29,7 @@ export class Scene {
    * `target` is what else is to be said of the port for the hostile front-end, whose name is `bad`; `others` are vhost-user ports
    * beside those of the bystanders.
    */
-  static async open(target: object = {}, others: string[] = []): Promise<Scene> {
+  static async open(target: object = {}, others: string[] = [], workers = 1): Promise<Scene> {
     const plain = { mode: 'internal', subnet: '10.9.0.0/24', dhcp: 'off', dns: 'off' }
     const lab = { ...plain, filterBridged: true }
     const daemon = new Daemon({ networks: { lab } })
@@ -37,6 +37,7 @@ export class Scene {
       ...{ network: 'lab', type: 'vhost-user', path: join(daemon.folder, name) },
     })
     daemon.write({
+      workers,
       networks: { lab },
       ports: {
         bad: { ...port('bad'), ...target },

@@ -18,6 +18,8 @@ export class Station {
   readonly pair: Pair
   readonly wishes: Wishes
   front: Front | null = null
+  /** is given what came from anybody else */
+  odd: (frame: Uint8Array) => void = () => {}
 
   constructor(number: number, { spans, areas = 0, manner, protocol, slots, ...options }: Attachment = {}) {
     this.mac = station(number)
@@ -39,10 +41,11 @@ export class Station {
   /** Numbers of the frames that came from a station. */
   heard(from: string): number[] {
     const source = numbered(this.mac, from, 0).subarray(6, 12)
-    return this.pair
-      .drain()
-      .filter(({ frame }) => Buffer.compare(frame.subarray(6, 12), source) === 0)
-      .map(({ frame }) => numberOf(frame))
+    return this.pair.drain().flatMap(({ frame }) => {
+      if (Buffer.compare(frame.subarray(6, 12), source) === 0) return [numberOf(frame)]
+      this.odd(frame)
+      return []
+    })
   }
 
   say(to: string, ...numbers: number[]): void {
