@@ -20,10 +20,6 @@ struct Dgram {
   size_t pathLength;
 };
 
-static Dgram* dgramOf(Binding* binding, int number) {
-  return static_cast<size_t>(number) < binding->dgrams.size() ? binding->dgrams[static_cast<size_t>(number)].get() : nullptr;
-}
-
 // The kernel tells the name with which the sender's socket was bound, with or without its final zero byte.
 static bool isPeer(const Dgram& dgram, const sockaddr_un& sender, socklen_t length) {
   if (length <= offsetof(sockaddr_un, sun_path)) return false;
@@ -32,7 +28,7 @@ static bool isPeer(const Dgram& dgram, const sockaddr_un& sender, socklen_t leng
 }
 
 int receiveDgram(Binding* binding, int number, const int32_t* freeTop, int32_t* block, int capacity) {
-  Dgram* dgram = dgramOf(binding, number);
+  Dgram* dgram = numbered(binding->dgrams, number);
   if (dgram == nullptr) return -EBADF;
   mmsghdr messages[kBurst];
   iovec parts[kBurst];
@@ -54,7 +50,7 @@ int receiveDgram(Binding* binding, int number, const int32_t* freeTop, int32_t* 
 }
 
 int transmitDgram(Binding* binding, int number, int32_t* block, int count) {
-  Dgram* dgram = dgramOf(binding, number);
+  Dgram* dgram = numbered(binding->dgrams, number);
   mmsghdr messages[kBurst];
   iovec parts[kBurst];
   for (int i = 0; i < count && dgram != nullptr; i++) {
@@ -87,12 +83,7 @@ static Napi::Value dgramOpen(const Napi::CallbackInfo& info) {
   dgram->pathLength = path.size();
   if (path.size() >= sizeof dgram->peer.sun_path) failPath(ENAMETOOLONG, "sendmsg", path);
   memcpy(dgram->peer.sun_path, path.data(), path.size());
-  auto& dgrams = bindingOf(info.Env())->dgrams;
-  size_t number = 0;
-  while (number < dgrams.size() && dgrams[number]) number++;
-  if (number == dgrams.size()) dgrams.emplace_back();
-  dgrams[number] = dgram;
-  return Napi::Number::New(info.Env(), static_cast<double>(number));
+  return Napi::Number::New(info.Env(), number(bindingOf(info.Env())->dgrams, std::move(dgram)));
 }
 
 static Napi::Value dgramClose(const Napi::CallbackInfo& info) {

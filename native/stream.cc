@@ -29,10 +29,6 @@ struct Stream {
   int error = 0;
 };
 
-static Stream* streamOf(Binding* binding, int number) {
-  return static_cast<size_t>(number) < binding->streams.size() ? binding->streams[static_cast<size_t>(number)].get() : nullptr;
-}
-
 static void await(const Stream& stream, bool room) {
   epoll_event event{};
   event.events = EPOLLIN | (room ? EPOLLOUT : 0u);
@@ -89,7 +85,7 @@ static void fill(Stream& stream) {
 }
 
 int receiveStream(Binding* binding, int number, const int32_t* freeTop, int32_t* block, int capacity) {
-  Stream* stream = streamOf(binding, number);
+  Stream* stream = numbered(binding->streams, number);
   if (stream == nullptr) return -EBADF;
   flush(*stream);
   int count = unpack(binding, *stream, freeTop, block, capacity);
@@ -113,7 +109,7 @@ static void keep(Stream& stream, const uint8_t* prefix, const uint8_t* frame, si
 }
 
 int transmitStream(Binding* binding, int number, int32_t* block, int count) {
-  Stream* stream = streamOf(binding, number);
+  Stream* stream = numbered(binding->streams, number);
   uint8_t prefixes[kBurst][kPrefix];
   iovec parts[2 * kBurst];
   ssize_t sent = -1;
@@ -157,12 +153,7 @@ static Napi::Value streamOpen(const Napi::CallbackInfo& info) {
   stream->fd = info[0].As<Napi::Number>().Int32Value();
   stream->poll = info[1].As<Napi::Number>().Int32Value();
   widen(stream->fd);
-  auto& streams = bindingOf(info.Env())->streams;
-  size_t number = 0;
-  while (number < streams.size() && streams[number]) number++;
-  if (number == streams.size()) streams.emplace_back();
-  streams[number] = stream;
-  return Napi::Number::New(info.Env(), static_cast<double>(number));
+  return Napi::Number::New(info.Env(), number(bindingOf(info.Env())->streams, std::move(stream)));
 }
 
 // streamClose(number): forgets what is buffered; the descriptors stay open.
