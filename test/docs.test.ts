@@ -16,6 +16,9 @@ import { attempt, eventually, must } from './lab/command.ts'
 import { program } from './lab/daemon.ts'
 import { folder } from './lab/folder.ts'
 import { codes, Markdown } from './lab/markdown.ts'
+import { Front } from './lab/virtio/front.ts'
+import { Memory } from './lab/virtio/memory.ts'
+import { Pair } from './lab/virtio/pair.ts'
 import { root } from './style/source.ts'
 
 const readme = new Markdown('README.md')
@@ -228,13 +231,21 @@ describe('metrics', () => {
 describe('memory', () => {
   it('the table has every region of the arena', async () => {
     const networks = { lab: { mode: 'internal' as const } }
-    const ports = { a: { network: 'lab', type: 'memory' as const } }
-    const socket = join(folder('docs'), 'socket')
+    const place = folder('docs')
+    const path = join(place, 'guest')
+    const ports = {
+      a: { network: 'lab', type: 'memory' as const },
+      b: { network: 'lab', type: 'vhost-user' as const, path },
+    }
+    const socket = join(place, 'socket')
     const fabric = await Switch.start(configure({ workers: 2, socket, networks, ports }), {
       info() {},
       warn() {},
     })
+    const memory = new Memory()
+    const front = Front.connect(path)
     try {
+      await front.start({ memory, pairs: [new Pair(memory)] })
       const { arena } = Reflect.get(fabric, 'plant') as { arena: Arena }
       const real = arena
         .regions()
@@ -242,6 +253,7 @@ describe('memory', () => {
       const rows = architecture.table('region').flatMap(([cell = '']) => codes(cell))
       expect(sorted(rows)).toEqual(sorted(real))
     } finally {
+      front.vanish()
       await fabric.close()
     }
   })
