@@ -31,10 +31,12 @@ export type { Restoring } from './control/merge.ts'
 export type { NeighbourRow } from './control/neighbour.ts'
 export { Refusal } from './control/refusal.ts'
 export type {
+  GuestRow,
   MacRow,
   NetworkRow,
   PortRow,
   PublishRow,
+  SocketRow,
   UplinkRow,
   WorkerRow,
 } from './control/rows.ts'
