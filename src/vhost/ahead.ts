@@ -20,11 +20,7 @@ export class Ahead {
   /** four int32 an entry: address, length, and head with flags; at the entry's number modulo AHEAD */
   readonly words = new Int32Array(AHEAD * SEGMENT_WORDS)
   /** the entry of avail behind the last one that was looked at, modulo 65,536 */
-  end: number
-
-  constructor(next: number) {
-    this.end = next
-  }
+  end = 0
 
   /** Looks at the entries of avail up to `until`, at most AHEAD behind the next one; false for a head that is outside of the ring. */
   look(ring: SplitRing, until: number): boolean {

@@ -11,10 +11,11 @@ import type { Queue } from '../port/queue.ts'
 import { Ahead } from './ahead.ts'
 import { place } from './delivery.ts'
 import { AVAIL_JUMP } from './fault.ts'
-import { type FrontProgram, NEXT_RECEIVE, NEXT_TRANSMIT, type RingProgram } from './front.ts'
+import { type FrontProgram, NEXT_RECEIVE, NEXT_TRANSMIT } from './front.ts'
 import { discard, gather } from './intake.ts'
-import { SplitRing } from './ring.ts'
+import type { SplitRing } from './ring.ts'
 import { Segments } from './segments.ts'
+import { start } from './start.ts'
 import { hash } from './steering.ts'
 
 const ENXIO = 6
@@ -36,7 +37,7 @@ export class VhostQueue implements Queue {
   private mergeable = false
   private transmitRing: SplitRing | null = null
   private receiveRing: SplitRing | null = null
-  private ahead = new Ahead(0)
+  private readonly ahead = new Ahead()
   /** the guest was asked to tell of new frames and need not be looked at until then */
   private armed = false
   private looks = 0
@@ -77,30 +78,21 @@ export class VhostQueue implements Queue {
     segments.header = front?.headerLength ?? 12
     this.mergeable = front?.mergeable ?? false
     const isEvent = front?.eventIndex ?? false
-    this.transmitRing = this.ring(this.transmitRing, lent.transmit, isEvent, NEXT_TRANSMIT)
-    this.receiveRing = this.ring(this.receiveRing, lent.receive, isEvent, NEXT_RECEIVE)
+    const { i32, line } = this
+    const { table } = segments
+    this.transmitRing = start(this.transmitRing, lent.transmit, table, isEvent, i32, line + NEXT_TRANSMIT)
+    this.receiveRing = start(this.receiveRing, lent.receive, table, isEvent, i32, line + NEXT_RECEIVE)
     this.transmitRing?.hush()
     this.receiveRing?.hush()
-    this.ahead = new Ahead(this.receiveRing?.next ?? 0)
+    this.ahead.end = this.receiveRing?.next ?? 0
     this.armed = false
     this.looks = 0
-  }
-
-  private ring(
-    before: SplitRing | null,
-    program: RingProgram | null,
-    isEvent: boolean,
-    word: number,
-  ): SplitRing | null {
-    if (program === null) return null
-    const next = before?.generation === program.generation ? before.next : program.base
-    return new SplitRing(program, this.segments.table, isEvent, this.i32, this.line + word, next)
   }
 
   /** False if the guest transmitted something that its doorbell does not tell of. */
   get quiet(): boolean {
     const ring = this.transmitRing
-    if (ring === null || this.armed) return true
+    if (ring === null || this.armed || this.segments.fault >= 0) return true
     if (ring.waiting !== 0) {
       this.looks = 0
       return false
@@ -109,11 +101,11 @@ export class VhostQueue implements Queue {
     return true
   }
 
-  /** Asks for a notification; false if something came meanwhile. */
+  /** Asks for a notification; false if something came meanwhile, or nothing ever will: memory that vanished looks like an empty ring. */
   private arm(ring: SplitRing): boolean {
     this.looks = 0
     ring.listen()
-    if (ring.waiting !== 0) {
+    if (ring.waiting !== 0 || this.segments.examine() < 0) {
       ring.hush()
       return false
     }
@@ -125,8 +117,8 @@ export class VhostQueue implements Queue {
   rest(): number {
     const ring = this.transmitRing
     if (ring === null || this.armed) return SLEEP_MS
-    if (ring.waiting !== 0) return 0
-    if (ring.kick < 0) return NAP_MS
+    if (ring.waiting !== 0 || this.segments.fault >= 0) return 0
+    if (ring.kick < 0) return this.segments.examine() < 0 ? 0 : NAP_MS
     return this.arm(ring) ? SLEEP_MS : 0
   }
 

@@ -107,6 +107,11 @@ export class Segments {
     return this.judge(native.vringTransmit(this.table, this.header, blockAt, this.at, count))
   }
 
+  /** Asks whether the guest's memory is still there; -1 and a fault if not. */
+  examine(): number {
+    return this.judge(native.vringReceive(this.table, this.header, 0, this.at, 0))
+  }
+
   private count(): number {
     const listed = (this.tail - this.first) >> 2
     this.tail = this.first
