@@ -35,7 +35,7 @@ export const vhost: Contest<VhostJoint> = {
     },
   ],
   target: null,
-  usual: { rounds: 3, seconds: 2 },
+  usual: { rounds: 3, seconds: 1.5 },
   reserve,
   prepare: scout,
   terms:
