@@ -115,7 +115,7 @@ export class Session {
       [message.GET_PROTOCOL_FEATURES, () => () => message.u64Payload(feature.PROTOCOL)],
       // They change nothing here: every message says itself what it wants.
       [message.SET_PROTOCOL_FEATURES, act(({ payload }) => void chosen(payload, feature.PROTOCOL, hex))],
-      [message.GET_QUEUE_NUM, () => () => message.u64Payload(BigInt(queues))],
+      [message.GET_QUEUE_NUM, ({ flags }) => this.count(flags)],
       [message.GET_MAX_MEM_SLOTS, () => () => message.u64Payload(BigInt(SLOTS))],
       [message.SET_OWNER, act(() => {})],
       [message.RESET_OWNER, act(() => {})],
@@ -167,6 +167,16 @@ export class Session {
       // Nothing is ever told by it: who breaks the rules is disconnected.
       [message.SET_VRING_ERR, act((given) => void this.named(given))],
     ]
+  }
+
+  /**
+   * How many queues there are: QEMU and DPDK mean pairs, the front-ends made of rust-vmm, Cloud Hypervisor before all, mean rings. Those
+   * ask of every message whether it worked, which has no meaning here and which QEMU does not.
+   */
+  private count(flags: number): Answer {
+    const { queues } = this.terms
+    const isRings = (flags & message.NEED_ANSWER) !== 0
+    return () => message.u64Payload(BigInt(isRings ? 2 * queues : queues))
   }
 
   private refuse(): void {

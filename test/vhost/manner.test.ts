@@ -108,7 +108,7 @@ describe('a front-end in order', () => {
     )
   })
 
-  it('Cloud Hypervisor: it wants to hear of everything, and memory for what is under way', async () => {
+  it('Cloud Hypervisor: it wants to hear of everything, counts rings, and wants memory for what is under way', async () => {
     await play(
       house.stage(),
       `
@@ -116,7 +116,7 @@ describe('a front-end in order', () => {
       SET_OWNER
       GET_PROTOCOL_FEATURES = 0x1b039
       SET_PROTOCOL_FEATURES 0x9009
-      GET_QUEUE_NUM ? = 2
+      GET_QUEUE_NUM ? = 4
       SET_FEATURES 0x170608000 ? = 0
       SET_MEM_TABLE ? = 0
       SET_VRING_NUM 0 256 ? = 0
