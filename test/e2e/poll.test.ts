@@ -98,6 +98,22 @@ suite('dpdk-testpmd on vhost-user', testpmd, () => {
     expect(await daemon.macs()).toEqual([])
   })
 
+  it('the switch, killed amid traffic and started again, finds a guest that listens', async () => {
+    const listening = { name: '', device: ',server=1', port: { role: 'client' } }
+    await open(listening)
+    const guest = await start(listening)
+    await guest.command('start tx_first 4')
+    await flows(guest)
+    await daemon.stop('SIGKILL')
+    await guest.command('stop')
+    await guest.command('clear port stats all')
+    await daemon.up()
+    await becomes('up')
+    await guest.command('start tx_first 4')
+    await flows(guest)
+    await guest.stop()
+  })
+
   it('killed amid traffic and started again, 20 times; nothing of it is kept', async () => {
     const plain = { name: '' }
     await open(plain)

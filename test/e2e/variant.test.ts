@@ -69,7 +69,7 @@ suite('guests with other cards', qemu, () => {
     const where = ['--network', 'lan', '--type', 'vhost-user', '--path', quay.path('vm1')]
     await quay.daemon.cli('port', 'add', 'vm1', ...where)
     await Promise.all(variants.map(boot))
-  }, 120_000)
+  }, 240_000)
   afterAll(cleanup)
 
   describe.each(variants.map(({ name }, index) => [name, index] as const))('%s', (_name, index) => {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { WhyRow } from '../../src/control/why.ts'
 import type { Plug } from '../lab/card.ts'
 import { cleanup } from '../lab/cleanup.ts'
-import { eventually } from '../lab/command.ts'
+import { eventually, pause } from '../lab/command.ts'
 import type { Guest } from '../lab/guest.ts'
 import type { Namespace } from '../lab/namespace.ts'
 import { qemu, suite } from '../lab/peer.ts'
@@ -28,8 +28,13 @@ suite('guests on vhost-user', ['tcpdump', 'curl', ...qemu], () => {
     vm2: { network: 'lan', type: 'vhost-user', path: path('vm2'), role: 'client' },
   })
   const boot = async (number: number) => {
-    const options = { plug: plugs[number] as Plug, offload: number === 1 }
-    guests[number] = await quay.boot(number, options)
+    const options = {
+      plug: plugs[number] as Plug,
+      offload: number === 1,
+      monitor: quay.path(`monitor${number}`),
+    }
+    // Memory can be added while it runs.
+    guests[number] = await quay.boot(number, { ...options, more: ['-m', '192,slots=1,maxmem=1G'] })
   }
 
   beforeAll(async () => {
@@ -37,7 +42,7 @@ suite('guests on vhost-user', ['tcpdump', 'curl', ...qemu], () => {
     plugs[1] = { type: 'vhost-user', path: quay.path('vm1'), role: 'client', reconnectSeconds: 1 }
     plugs[2] = { type: 'vhost-user', path: quay.path('vm2'), role: 'server' }
     await Promise.all([boot(1), boot(2)])
-  }, 120_000)
+  }, 180_000)
   afterAll(cleanup)
 
   it('guests lease their addresses and reach the gateway, each other and the world', async () => {
@@ -135,6 +140,14 @@ suite('guests on vhost-user', ['tcpdump', 'curl', ...qemu], () => {
     await trade(guests[1] as Guest, WORLD, bytes >> 2)
   })
 
+  it('guests that have nothing to say cost nothing', async () => {
+    await eventually('the switch sleeps', async () => {
+      const before = quay.daemon.cpuSeconds()
+      await pause(1000)
+      return quay.daemon.cpuSeconds() - before < 0.02
+    })
+  })
+
   describe('what ends comes back', () => {
     const guest = (number: number) => guests[number] as Guest
     const works = async (number: number) => {
@@ -164,21 +177,48 @@ suite('guests on vhost-user', ['tcpdump', 'curl', ...qemu], () => {
       }
     })
 
+    it.each([1, 2])('guest %d, when it pauses and when its link is down', async (number) => {
+      const vm = guest(number)
+      for (const [off, on] of [
+        ['stop', 'cont'],
+        ['set_link net off', 'set_link net on'],
+      ] as const) {
+        await vm.monitor(off)
+        await quay.becomes(`vm${number}`, 'waiting')
+        expect((await quay.on.attempt(['ping', '-c', '1', '-W', '0.5', leased(number)])).status).toBe(1)
+        await works(3 - number)
+        await vm.monitor(on)
+        await works(number)
+      }
+    })
+
+    it.each([1, 2])('guest %d, with more memory; and it may not move away', async (number) => {
+      await guest(number).monitor('object_add memory-backend-memfd,id=more,size=128M,share=on')
+      await guest(number).monitor('device_add pc-dimm,id=dimm,memdev=more')
+      await works(number)
+      expect(await guest(number).monitor('migrate "exec:cat > /dev/null"')).toContain('Migration disabled')
+      await works(number)
+    })
+
     it('a guest that reboots', async () => {
       await Promise.all([guest(1).reboot(), guest(2).reboot()])
       await Promise.all([works(1), works(2)])
-    })
+    }, 180_000)
 
-    it.each([1, 2])('QEMU %d, killed amid traffic', async (number) => {
-      await guest(number).exec(`ping -A ${lab.ON} > /dev/null &`)
-      await guest(number).stop()
-      await quay.becomes(`vm${number}`, 'waiting')
-      expect(await quay.knows(`vm${number}`)).toBe(false)
-      await works(3 - number)
-      await boot(number)
-      await quay.becomes(`vm${number}`, 'up')
-      await works(number)
-    })
+    it.each([1, 2])(
+      'QEMU %d, killed amid traffic',
+      async (number) => {
+        await guest(number).exec(`ping -A ${lab.ON} > /dev/null &`)
+        await guest(number).stop()
+        await quay.becomes(`vm${number}`, 'waiting')
+        expect(await quay.knows(`vm${number}`)).toBe(false)
+        await works(3 - number)
+        await boot(number)
+        await quay.becomes(`vm${number}`, 'up')
+        await works(number)
+      },
+      180_000,
+    )
 
     it('a port that is taken away and given back', async () => {
       await quay.daemon.reload(quay.configuration({}))

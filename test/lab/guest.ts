@@ -1,5 +1,6 @@
 /** A QEMU guest: Debian's cloud kernel and busybox, with a shell on the serial line. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Card, plugged } from './card.ts'
@@ -28,6 +29,10 @@ export interface GuestOptions extends Card {
   /** QEMU's machine type */
   machine?: string
   processors?: number
+  /** path of a socket for QEMU's monitor */
+  monitor?: string
+  /** more of QEMU's own words */
+  more?: string[]
 }
 
 export class Guest {
@@ -35,11 +40,13 @@ export class Guest {
   address = ''
   #child: ChildProcess
   #wanted: string
+  #monitor: string
   #commands = 0
 
-  private constructor(child: ChildProcess, wanted: string) {
+  private constructor(child: ChildProcess, wanted: string, monitor: string) {
     this.#child = child
     this.#wanted = wanted
+    this.#monitor = monitor
   }
 
   /** Boots a guest; it serves an echo (7), HTTP (80) and iperf3 (5201) when this resolves. */
@@ -54,11 +61,13 @@ export class Guest {
       ...['-nodefaults', '-nographic', '-serial', 'stdio'],
       ...['-kernel', image.kernel, '-initrd', image.initrd, '-append', words.join(' ')],
       ...plugged(options, options.mebibytes ?? mebibytes),
+      ...(options.monitor ? ['-monitor', `unix:${options.monitor},server=on,wait=off`] : []),
+      ...(options.more ?? []),
     ]
     const [command = '', ...args] = options.host?.argv(...argv) ?? argv
     const child = spawn(command, args)
     defer(() => child.kill('SIGKILL'))
-    const guest = new Guest(child, options.address)
+    const guest = new Guest(child, options.address, options.monitor ?? '')
     await guest.#ready()
     return guest
   }
@@ -87,6 +96,29 @@ export class Guest {
     const [, output = '', status] = new RegExp(`^([^]*?)${mark}:(\\d+)`).exec(text) ?? []
     if (status !== '0') throw new Error(`guest: ${line} ended with ${status}: ${output.trim()}`)
     return output
+  }
+
+  /** Tells QEMU's monitor a line and returns what it said until it asked for the next one. */
+  monitor(line: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(this.#monitor, () => socket.write(`${line}\n`))
+      let text = ''
+      const finish = (error: Error | null) => {
+        clearTimeout(timer)
+        socket.destroy()
+        if (error) reject(error)
+        else resolve(text)
+      }
+      const timer = setTimeout(() => finish(new Error(`QEMU's monitor: ${line}: ${text}`)), patienceMs)
+      socket
+        .setEncoding('utf8')
+        .on('error', finish)
+        .on('data', (chunk: string) => {
+          text += chunk
+          // The first prompt is the greeting's.
+          if (text.split('(qemu) ').length > 2) finish(null)
+        })
+    })
   }
 
   /** Lets the guest's kernel start again, in the same QEMU. */
