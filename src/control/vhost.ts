@@ -32,6 +32,8 @@ export class VhostLine implements Line {
   private peer: Peer | null = null
   private session: Session | null = null
   private isAttached = false
+  /** OFFLOAD_ bits that the device says it takes */
+  private takes = 0
   private isClosed = false
   /** faults in a row */
   private row = 0
@@ -76,8 +78,9 @@ export class VhostLine implements Line {
       return
     }
     const takes = offloads(features)
-    if (this.isAttached) await this.berth.offer(takes)
-    else await this.attach(takes)
+    if (!this.isAttached) await this.attach(takes)
+    else if (takes !== this.takes) await this.berth.offer(takes)
+    this.takes = takes
     await this.berth.seat(front)
     this.berth.say('')
   }
