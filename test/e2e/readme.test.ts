@@ -83,7 +83,7 @@ suite('quick start', ['unshare', 'bash', 'npx', 'curl', 'timeout', 'qemu-system-
     const disk = join(folder('readme'), 'disk.qcow2')
     // KVM inside a virtual machine may hang; nothing else of the line is changed.
     const guest = block(type)
-      .replace('qemu-system-x86_64 -accel kvm', 'timeout 15 qemu-system-x86_64 -display none')
+      .replace('qemu-system-x86_64 -accel kvm', 'timeout 30 qemu-system-x86_64 -display none')
       .replace('disk.qcow2', disk)
       .trimEnd()
     const wait = `for i in $(seq 100); do npx bridgeport port ls | grep "^${name} .* up$" && break; done`
@@ -94,7 +94,7 @@ suite('quick start', ['unshare', 'bash', 'npx', 'curl', 'timeout', 'qemu-system-
       `${guest} &`,
       wait,
       'npx bridgeport down',
-      'kill %1; wait || true',
+      'kill %1 || true; wait || true',
     )
     expect(text).toMatch(new RegExp(`^${name} +default .* up$`, 'm'))
     await leftNothing(host)
