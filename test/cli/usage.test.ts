@@ -13,6 +13,32 @@ const bundle = join(program, '../../dist/cli.js')
 const run = (argv: string[], env: Record<string, string> = {}) =>
   attempt([process.execPath, program, ...argv], { env })
 
+/** Commands that talk to a switch. */
+const talking = [
+  'status',
+  'reload',
+  'down',
+  'port ls',
+  'network ls',
+  'mac ls',
+  'mac flush',
+  'port rm a',
+  'port args a --format libvirt --memory 2G',
+  'port add a --network n --type dgram',
+  'network rm a',
+  'neigh ls',
+  'publish ls',
+  'conntrack ls',
+  'conntrack flush',
+  'lease ls',
+  'rules save -c',
+  'set ls',
+  'set test a 192.0.2.1',
+  'set add a 192.0.2.1 timeout 60 --exist',
+  'why x --port vm1',
+  'run --network lan -- true',
+]
+
 describe.runIf(existsSync(bundle))('bridgeport', () => {
   it.each([
     [['nonsense'], /unknown command 'nonsense'/],
@@ -38,32 +64,7 @@ describe.runIf(existsSync(bundle))('bridgeport', () => {
     expect(stdout).toBe('')
   })
 
-  it.each([
-    ...[
-      'status',
-      'reload',
-      'down',
-      'port ls',
-      'network ls',
-      'mac ls',
-      'mac flush',
-      'port rm a',
-      'port args a --format libvirt --memory 2G',
-      'port add a --network n --type dgram',
-      'network rm a',
-      'neigh ls',
-      'publish ls',
-      'conntrack ls',
-      'conntrack flush',
-      'lease ls',
-      'rules save -c',
-      'set ls',
-      'set test a 192.0.2.1',
-      'set add a 192.0.2.1 timeout 60 --exist',
-      'why x --port vm1',
-    ],
-    'run --network lan -- true',
-  ])('%s without a switch: status 1, where it looked and how to start one', async (command) => {
+  it.each(talking)('%s without a switch: status 1, where it looked and how to start one', async (command) => {
     const socket = join(folder('none'), 'no.sock')
     const { status, stderr } = await run(command.split(' '), { BRIDGEPORT_SOCKET: socket })
     expect(status).toBe(1)
