@@ -28,6 +28,9 @@ struct Ring {
 struct Stream;
 struct Dgram;
 
+// How guests are told; see bell.cc.
+struct Bell;
+
 struct Binding {
   uint8_t* arena = nullptr;
   size_t length = 0;
@@ -40,6 +43,7 @@ struct Binding {
   std::map<uintptr_t, napi_ref> windows;
   std::vector<std::shared_ptr<Stream>> streams;
   std::vector<std::shared_ptr<Dgram>> dgrams;
+  std::shared_ptr<Bell> bell;
 
   uint8_t* frame(int32_t index) const { return arena + poolAt + static_cast<size_t>(index) * stride + dataAt; }
   int32_t* column(int32_t at) const { return reinterpret_cast<int32_t*>(arena + at); }

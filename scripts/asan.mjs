@@ -19,14 +19,14 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { build, Failure, gyp, progress, report, root } from './build.mjs'
+import { hold } from './lock.mjs'
 
 const folder = join(root, 'build/asan')
 const flags = '-g -fno-omit-frame-pointer -fsanitize=address,undefined'
 const suites = ['test/native/', 'test/vhost/', 'test/port/', 'test/memory/']
 
-/** Compiles native/ in a folder of its own; make knows what is up to date. */
+/** Compiles native/ in its folder; make knows what is up to date. */
 function compile() {
-  mkdirSync(folder, { recursive: true })
   copyFileSync(join(root, 'binding.gyp'), join(folder, 'binding.gyp'))
   if (!existsSync(join(folder, 'native'))) symlinkSync('../../native', join(folder, 'native'))
   progress('compiling the addon with sanitizers')
@@ -81,6 +81,9 @@ function run(names) {
 
 try {
   await build()
+  mkdirSync(folder, { recursive: true })
+  const release = await hold(join(folder, '.lock'))
+  process.on('exit', release)
   compile()
   progress('running the suites under the sanitizers')
   const { passed, failed } = await run(process.argv.length > 2 ? process.argv.slice(2) : suites)

@@ -204,6 +204,8 @@ export interface Hot {
   doorbellCreate(): number
   doorbellRing(fd: number): number
   doorbellClear(fd: number): number
+  /** Rings a doorbell that another party may have changed: never waits, whatever was done to it. Returns 0 or -errno. */
+  bellRing(fd: number): number
   pollCreate(): number
   /** `edge`: tells of every write once, and nobody has to read. */
   pollAdd(poll: number, fd: number, id: number, edge?: boolean): void

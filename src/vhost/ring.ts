@@ -117,6 +117,6 @@ export class SplitRing {
       this.told = next
       if (!isDue) return
     } else if ((Atomics.load(this.avail, FLAGS) & NO_INTERRUPT) !== 0) return
-    if (this.call >= 0) native.doorbellRing(this.call)
+    if (this.call >= 0) native.bellRing(this.call)
   }
 }
