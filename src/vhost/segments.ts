@@ -20,7 +20,7 @@ export class Segments {
   /** table of the guest's memory, and bytes of the header before a frame */
   table = -1
   header = 12
-  /** descriptors that were walked since it was set to 0 */
+  /** descriptors that were walked, and tables that were copied, since it was set to 0 */
   steps = 0
   /** number of vhost/fault.ts, -1 while all is well */
   fault = -1
@@ -53,7 +53,7 @@ export class Segments {
     let count = ring.size
     let index = head
     let total = 0
-    const until = this.steps + CHAIN_MAX
+    let until = this.steps + CHAIN_MAX
     while (this.steps++ < until) {
       if (index >= count) return this.spoil(fault.NEXT_RANGE)
       const d = base + (index << 2)
@@ -65,6 +65,9 @@ export class Segments {
         if (base !== 0 || (last & NEXT) !== 0) return this.spoil(fault.INDIRECT_NESTED)
         count = this.fetch(low, high, length)
         if (count < 0) return -1
+        // To copy eight is as much work as a step; else a frame could be made to cost a table a step.
+        this.steps += count >> 3
+        until += count >> 3
         words = i32
         base = this.indirectAt >> 2
         index = 0
