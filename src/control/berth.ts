@@ -34,8 +34,12 @@ export class Dock {
     crew.on('broken', ({ incarnation, why }) => this.find(incarnation)?.broken(why))
   }
 
-  swap(): Promise<number> {
-    return this.crew.swap(this.plant.program())
+  async swap(): Promise<void> {
+    try {
+      await this.crew.swap(this.plant.program())
+    } catch {
+      // A worker died. The crew told of it, and the switch ends: nobody here has to.
+    }
   }
 
   private line(member: Member): Line | null {
@@ -66,7 +70,8 @@ export class Berth {
   }
 
   private get isHere(): boolean {
-    return this.dock.plant.members.get(this.spec.name) === this.member
+    const { plant, crew } = this.dock
+    return plant.members.get(this.spec.name) === this.member && !crew.isEnding
   }
 
   /** Gives the port a device, and all workers know it afterwards. False: the port is gone, and what was brought is for the caller to close. */

@@ -91,6 +91,11 @@ export class Crew extends EventEmitter<Events> {
     return crew
   }
 
+  /** True once it was told to end: it carries out nothing any more. */
+  get isEnding(): boolean {
+    return this.ending
+  }
+
   get size(): number {
     return this.threads.length
   }
@@ -150,8 +155,9 @@ export class Crew extends EventEmitter<Events> {
   /** Gives one worker an order; resolves with its result once it is carried out. */
   tell(worker: number, ask: Ask): Promise<number> {
     const thread = this.threads[worker]
-    if (!this.running.has(thread) && !this.ending)
-      return Promise.reject(new Error(`dataplane worker ${worker} is gone`))
+    // Nothing is carried out any more, and who waits for it goes too.
+    if (this.ending) return new Promise(() => {})
+    if (!this.running.has(thread)) return Promise.reject(new Error(`dataplane worker ${worker} is gone`))
     const number = ++this.number
     const done = new Promise<number>((resolve, reject) =>
       this.waiting.set(number, { worker, resolve, reject }),

@@ -52,6 +52,8 @@ class Worker implements Desk {
   run(): void {
     this.answer({ type: 'ready' })
     this.loop.run()
+    // What a queue opened or mapped for itself is this process's, not the thread's.
+    for (const attached of this.loop.attached) attached?.queue.close()
     this.poll.close()
   }
 
