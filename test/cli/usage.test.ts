@@ -47,7 +47,6 @@ describe.runIf(existsSync(bundle))('bridgeport', () => {
     [['port', 'add', 'a', '--network', 'n'], /--type/],
     [['port', 'add', '--network', 'n', '--type', 'tap'], /missing required argument 'name'/],
     [['port', 'ls', '--colour'], /unknown option '--colour'/],
-    [['port', 'args'], /missing required argument 'name'/],
     [['port', 'args', 'a', '--format', 'xml'], /qemu, libvirt, none/],
     [['port', 'args', 'a', '--memory', '1'], /a size such as 1G/],
     [['run', '--network', 'none'], /missing required argument/],
