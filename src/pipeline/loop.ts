@@ -146,7 +146,8 @@ export class Loop {
   /** How often guests' rings are looked at in a round: once beside others that have work. */
   private repeats(events: number): number {
     const isAlone = events === 0 && this.asked.length === 0 && this.crossing.workers === 1
-    return isAlone ? Math.max(1, LOOKS / this.lent.length) : 1
+    // Where nobody lends any, the quotient is no number of times.
+    return isAlone && this.lent.length > 0 ? Math.max(1, LOOKS / this.lent.length) : 1
   }
 
   /** One burst from a guest's ring; returns the count of frames. */
