@@ -143,7 +143,7 @@ describe('command line', () => {
     const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
     const lines = [...readme.fenced('sh').flatMap((text) => text.split('\n')), ...named()]
     const names = lines.flatMap((line) => /(?:^| )npm (?:run )?([a-z]+)/.exec(line)?.[1] ?? [])
-    expect(sorted(names)).toEqual(['bench', 'build', 'lint', 'start', 'test'])
+    expect(sorted(names)).toEqual(['asan', 'bench', 'build', 'lint', 'start', 'test'])
     for (const name of names) expect(Object.keys(scripts)).toContain(name)
     const gate = readFileSync(join(root, '.ci/run'), 'utf8')
     expect(gate).toMatch(/REQUIRE_ALL=1 .*npm test/)

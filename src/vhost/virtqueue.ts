@@ -65,7 +65,7 @@ export class Virtqueue {
     const { size, addresses } = this
     if (size === 0) return 'without a size'
     if (addresses === null) return 'without addresses'
-    if (memory.table < 0) return 'without memory'
+    if (memory.table < 0) return 'without memory that is shared (QEMU: memory-backend-memfd,share=on)'
     const areas = areasOf(addresses, size)
     for (const { name, at, length, align } of areas) {
       if (at % align !== 0n) return `with its ${name} at 0x${at.toString(16)}, which ${align} does not divide`
