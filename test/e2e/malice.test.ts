@@ -84,4 +84,18 @@ suite('front-ends that mean harm', [], () => {
     }).catch(() => expect(scene.held()).toEqual(before))
     expect(scene.daemon.output).not.toMatch(/rror:/)
   })
+
+  it('has told of each by its name: in the metrics, in listings, and of the first ones in its log', async () => {
+    const names = [...crimes, ...short].map(({ fault }) => fault)
+    const expected = new Map<string, number>([['protocol', offences.length]])
+    for (const name of [...names, ...crimes.map(({ fault }) => fault)])
+      expected.set(name, (expected.get(name) ?? 0) + 1)
+    const metrics = await scene.daemon.get('/metrics')
+    for (const [name, count] of expected)
+      expect(metrics).toContain(
+        `bridgeport_port_faults_total{port="bad",network="lab",reason="${name}"} ${count}\n`,
+      )
+    expect((await scene.row()).socket.faults).toEqual(Object.fromEntries(expected))
+    expect(scene.daemon.output).toContain('the avail index moved by more than the ring holds')
+  })
 })

@@ -200,6 +200,11 @@ suite('front-ends that keep the switch busy', ['python3'], () => {
         (n) => [feature.SET_VRING_ENABLE, message.u32(n & 1, (n >> 1) & 1), []],
       ],
       [
+        'rings that start again',
+        500,
+        (n) => [feature.SET_VRING_KICK, message.u64(BigInt(n & 1)), [guest.pair.lanes[n & 1].kick]],
+      ],
+      [
         'the same memory',
         300,
         () => [feature.SET_MEM_TABLE, message.table(guest.memory), guest.memory.regions.map(({ fd }) => fd)],
