@@ -65,7 +65,13 @@ suite('quick start', ['unshare', 'bash', 'npx', 'curl', 'timeout', 'qemu-system-
   it('ports that are sockets', async () => {
     const host = new Namespace('host')
     const sockets = 'npx bridgeport port ls; ls -l /run/guests'
-    const text = await script(host, block('npm run build'), block('/run/guests'), sockets, 'npx bridgeport down')
+    const text = await script(
+      host,
+      block('npm run build'),
+      block('/run/guests'),
+      sockets,
+      'npx bridgeport down',
+    )
     expect(text).toMatch(/^-netdev stream,id=net-vm3,.*\n-device .*\n-netdev dgram,id=net-vm4,/m)
     expect(text).toMatch(/^-device virtio-net-pci,netdev=net-vm5,.*,mq=on,vectors=6$/m)
     expect(text).toMatch(
