@@ -46,9 +46,9 @@ it('a machine that lacks nothing', () => {
 it('a folder that is not there; the switch makes its own', () => {
   const place = folder('guests')
   expect(problems(join(place, 'own/api'), { a: { type: 'stream' } })).toEqual([])
-  expect(
-    problems(join(place, 'own/api'), { a: { type: 'stream', path: join(place, 'vm/a.sock') } }),
-  ).toEqual([`sockets: port a: there is no folder ${place}/vm; create it (mkdir -p ${place}/vm)`])
+  expect(problems(join(place, 'own/api'), { a: { type: 'stream', path: join(place, 'vm/a.sock') } })).toEqual(
+    [`sockets: port a: there is no folder ${place}/vm; create it (mkdir -p ${place}/vm)`],
+  )
 })
 
 it('hugepages are a hint, never a problem', () => {
