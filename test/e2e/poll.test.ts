@@ -98,6 +98,23 @@ suite('dpdk-testpmd on vhost-user', testpmd, () => {
     expect(await daemon.macs()).toEqual([])
   })
 
+  it('a guest that wants more queues than there are learns why, and the next one is served', async () => {
+    await open({ name: '' })
+    // It ends by itself, at its start or when its link goes.
+    const wanting = start({ name: '', queues: 4 }).then(
+      (guest) => guest.stop(),
+      () => {},
+    )
+    await eventually('the switch says why', async () =>
+      (await rows()).some((row) => row.socket?.fault.includes('one pair of queues')),
+    )
+    await wanting
+    const guest = await start({ name: '' })
+    await guest.command('start tx_first 4')
+    await flows(guest)
+    await guest.stop()
+  })
+
   it('the switch, killed amid traffic and started again, finds a guest that listens', async () => {
     const listening = { name: '', device: ',server=1', port: { role: 'client' } }
     await open(listening)

@@ -102,6 +102,14 @@ suite('guests on vhost-user', ['tcpdump', 'curl', ...qemu], () => {
     expect((bytesAfter - bytesBefore) / (packetsAfter - packetsBefore)).toBeGreaterThan(1514)
   })
 
+  it('IPv6 has its super-frames too', async () => {
+    const [link] = JSON.parse(await quay.on.exec(['ip', '-j', '-6', 'addr', 'show', 'eth0']))
+    await trade(guests[1] as Guest, `${link.addr_info[0].local}%eth0`, bytes)
+    await trade(quay.on, `${lab.linkLocal(1)}%eth0`, bytes)
+    for (const number of [1, 2])
+      await trade(guests[number] as Guest, `${lab.linkLocal(3 - number)}%eth0`, bytes)
+  })
+
   it('datagrams pass, in pieces too', async () => {
     for (const number of [1, 2]) {
       const guest = guests[number] as Guest
