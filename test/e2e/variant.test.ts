@@ -85,7 +85,7 @@ suite('guests with other cards', qemu, () => {
       const next = (index + 1) % variants.length
       await trade(guests[index] as Guest, leased(next + 1), bytes)
       const data = dataOf(variants[index] as Variant, variants[next] as Variant)
-      await (guests[index] as Guest).exec(`ping6 -c 1 -s ${data} ${lab.linkLocal(next + 1)}%eth0`)
+      await reaches(guests[index] as Guest, `${lab.linkLocal(next + 1)}%eth0`, data)
     })
   })
 

@@ -51,7 +51,7 @@ suite('guests on vhost-user', ['tcpdump', 'curl', ...qemu], () => {
       expect(guest.address).toBe(leased(number))
       for (const address of [GATEWAY, leased(3 - number), lab.ON, lab.OFF, WORLD])
         await reaches(guest, address)
-      await guest.exec(`ping6 -c 1 ${lab.linkLocal(3 - number)}%eth0`)
+      await reaches(guest, `${lab.linkLocal(3 - number)}%eth0`)
       expect(await quay.knows(`vm${number}`)).toBe(true)
     }
     const leases = JSON.parse(await quay.daemon.cli('lease', 'ls', '--json')) as { address: string }[]

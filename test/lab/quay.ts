@@ -94,9 +94,11 @@ export class Quay {
 }
 
 /** Waits until a guest reaches an address: after a change the first packets may be lost. */
-export async function reaches(guest: Guest, address: string): Promise<void> {
+/** A link-local address of IPv6 (with its interface) is there up to a second after the card is: Linux looks at links that often. */
+export async function reaches(guest: Guest, address: string, bytes = 56): Promise<void> {
+  const ping = address.includes(':') ? 'ping6' : 'ping'
   await eventually(`the guest reaches ${address}`, () =>
-    guest.exec(`ping -c 1 -W 1 ${address}`).then(
+    guest.exec(`${ping} -c 1 -W 1 -s ${bytes} ${address}`).then(
       () => true,
       () => false,
     ),
