@@ -11,14 +11,12 @@ namespace bridgeport {
 struct Segment {
   uint64_t guest;
   uint32_t length;
-  // first of a frame: its position in the burst, and from bit 8 how many buffers it has; kComing: only its lines are asked for,
-  // for the burst after this; else negative
+  // first of a frame: its position in the burst, and from bit 8 how many buffers it has; else negative
   int32_t info;
 };
 static_assert(sizeof(Segment) == 16, "four int32 of src/vhost/layout.ts");
 
 constexpr int kGroup = 64;
-constexpr int32_t kComing = -2;
 constexpr size_t kLine = 64;
 
 // A frame of a few lines is copied in place: a call of memcpy costs as much as its bytes. The last sixteen may overlap those before.
@@ -103,7 +101,6 @@ static int transfer(Binding* binding, const int32_t (&argument)[5]) {
     }
     for (int i = 0; i < group; i++) {
       const Segment& segment = segments[from + i];
-      if (segment.info == kComing) continue;
       if (segment.info >= 0) {
         cursor.frame = binding->frame(frameOf(binding, argument[2], segment.info));
         cursor.done = 0;

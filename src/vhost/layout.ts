@@ -3,14 +3,12 @@
  *
  *   address, low half   |   address, high half   |   bytes   |   first of a frame: its position in the burst and, from bit 8, how many buffers; else -1
  */
-import { BURST } from '../memory/block.ts'
 
 /** A chain has at most as many descriptors as QEMU lets a queue have (VIRTQUEUE_MAX_SIZE). */
 export const CHAIN_MAX = 1024
 /** A frame that is begun below the mark finds room: it takes at most two of the longest chains, the second one to find out that it is too much. */
 export const MARK = 2 * CHAIN_MAX
-/** Behind them stand buffers of the burst to come, see ahead.ts. */
-export const SEGMENTS = MARK + 2 * CHAIN_MAX + BURST
+export const SEGMENTS = MARK + 2 * CHAIN_MAX
 export const SEGMENT_WORDS = 4
 /** bytes of a descriptor, and int32 of one */
 export const DESCRIPTOR_LENGTH = 16

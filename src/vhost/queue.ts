@@ -8,7 +8,6 @@ import type { Arena } from '../memory/arena.ts'
 import { ERRORS, LENGTHS } from '../memory/block.ts'
 import type { Pool } from '../memory/pool.ts'
 import type { Queue } from '../port/queue.ts'
-import { Ahead } from './ahead.ts'
 import { place } from './delivery.ts'
 import { AVAIL_JUMP } from './fault.ts'
 import { type FrontProgram, NEXT_RECEIVE, NEXT_TRANSMIT } from './front.ts'
@@ -37,7 +36,6 @@ export class VhostQueue implements Queue {
   private mergeable = false
   private transmitRing: SplitRing | null = null
   private receiveRing: SplitRing | null = null
-  private readonly ahead = new Ahead()
   /** the guest was asked to tell of new frames and need not be looked at until then */
   private armed = false
   private looks = 0
@@ -84,7 +82,6 @@ export class VhostQueue implements Queue {
     this.receiveRing = start(this.receiveRing, lent.receive, table, isEvent, i32, line + NEXT_RECEIVE)
     this.transmitRing?.hush()
     this.receiveRing?.hush()
-    this.ahead.end = this.receiveRing?.next ?? 0
     this.armed = false
     this.looks = 0
   }
@@ -181,7 +178,7 @@ export class VhostQueue implements Queue {
     const sent =
       waiting > ring.size
         ? segments.spoil(AVAIL_JUMP)
-        : place(ring, this.ahead, segments, blockAt, count, waiting, this.mergeable)
+        : place(ring, segments, blockAt, count, waiting, this.mergeable)
     if (sent < 0 || segments.write(blockAt) < 0) {
       ring.next = before
       return this.refuse(blockAt, count)
