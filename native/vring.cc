@@ -16,6 +16,13 @@ struct Segment {
 };
 static_assert(sizeof(Segment) == 16, "four int32 of src/vhost/layout.ts");
 
+// What is to be done, before its segments: the table of the guest's memory, bytes of the header before a frame, where the burst block
+// is, how many segments there are.
+struct Task {
+  int32_t table, header, blockAt, count;
+};
+static_assert(sizeof(Task) == sizeof(Segment), "four int32 of src/vhost/layout.ts");
+
 constexpr int kGroup = 64;
 constexpr size_t kLine = 64;
 
@@ -81,12 +88,13 @@ static bool move(const GuestTable* table, const Segment& segment, Cursor* cursor
 }
 
 template <bool toGuest>
-static int transfer(Binding* binding, const int32_t (&argument)[5]) {
-  const GuestTable* table = guestTableOf(argument[0]);
+static int transfer(Binding* binding, int32_t taskAt) {
+  const Task& task = *reinterpret_cast<const Task*>(binding->arena + taskAt);
+  const GuestTable* table = guestTableOf(task.table);
   if (table == nullptr) return -ENXIO;
-  size_t header = static_cast<size_t>(argument[1]);
-  const Segment* segments = reinterpret_cast<const Segment*>(binding->arena + argument[3]);
-  int count = argument[4];
+  size_t header = static_cast<size_t>(task.header);
+  const Segment* segments = reinterpret_cast<const Segment*>(&task + 1);
+  int count = task.count;
   int near = 0;
   Cursor cursor;
   for (int from = 0; from < count; from += kGroup) {
@@ -102,7 +110,7 @@ static int transfer(Binding* binding, const int32_t (&argument)[5]) {
     for (int i = 0; i < group; i++) {
       const Segment& segment = segments[from + i];
       if (segment.info >= 0) {
-        cursor.frame = binding->frame(frameOf(binding, argument[2], segment.info));
+        cursor.frame = binding->frame(frameOf(binding, task.blockAt, segment.info));
         cursor.done = 0;
         cursor.header = header;
         uint16_t buffers = static_cast<uint16_t>(segment.info >> 8);
@@ -135,18 +143,18 @@ static int transfer(Binding* binding, const int32_t (&argument)[5]) {
   return table->faulted() ? -ENXIO : 0;
 }
 
-// vringReceive(table, header, blockAt, segmentsAt, count): what the guest transmits, into the frames of the burst block.
+// vringReceive(taskAt): what the guest transmits, into the frames of the burst block.
 static napi_value vringReceive(napi_env env, napi_callback_info info) {
-  int32_t argument[5];
+  int32_t argument[1];
   Binding* binding = arguments(env, info, argument);
-  return integer(env, transfer<false>(binding, argument));
+  return integer(env, transfer<false>(binding, argument[0]));
 }
 
-// vringTransmit(table, header, blockAt, segmentsAt, count): the frames of the burst block, into what the guest receives with.
+// vringTransmit(taskAt): the frames of the burst block, into what the guest receives with.
 static napi_value vringTransmit(napi_env env, napi_callback_info info) {
-  int32_t argument[5];
+  int32_t argument[1];
   Binding* binding = arguments(env, info, argument);
-  return integer(env, transfer<true>(binding, argument));
+  return integer(env, transfer<true>(binding, argument[0]));
 }
 
 // vringFetch(table, low, high, length, at): copies bytes at a guest-physical address of two int32 halves to an offset of the arena.

@@ -227,12 +227,12 @@ export interface Hot {
   /** Writes `count` frames of a burst block; returns how many were taken, the block's third column holds each errno. */
   transmit(kind: number, fd: number, blockAt: number, count: number): number
   /**
-   * What a guest transmits, from the `count` segments at `segmentsAt` (vhost/layout.ts) into the frames of a burst block: `header` bytes
-   * of each are its virtio header. -EFAULT: an address that the guest does not have; -ENXIO: its memory is gone.
+   * What a guest transmits, into the frames of a burst block: the task at byte `at` and the segments behind it (vhost/layout.ts) say how.
+   * -EFAULT: an address that the guest does not have; -ENXIO: its memory is gone.
    */
-  vringReceive(table: number, header: number, blockAt: number, segmentsAt: number, count: number): number
+  vringReceive(at: number): number
   /** The same from the frames of a block into what the guest receives with. */
-  vringTransmit(table: number, header: number, blockAt: number, segmentsAt: number, count: number): number
+  vringTransmit(at: number): number
   /** Copies `length` bytes at the guest's address `low`, `high` to byte `at` of the arena. Answers as vringReceive. */
   vringFetch(table: number, low: number, high: number, length: number, at: number): number
   /** Ones' complement sum (RFC 1071) of arena bytes and a 16-bit initial value, folded, not complemented. */

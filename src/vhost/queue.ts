@@ -39,6 +39,8 @@ export class VhostQueue implements Queue {
   /** the guest was asked to tell of new frames and need not be looked at until then */
   private armed = false
   private looks = 0
+  /** entries of the transmit ring that the last look found */
+  private seen = 0
 
   /** `lineAt` is the pair's line in the arena, `vringAt` the worker's room for segments (vhost/layout.ts). */
   constructor(arena: Arena, pool: Pool, lineAt: number, vringAt: number) {
@@ -84,13 +86,15 @@ export class VhostQueue implements Queue {
     this.receiveRing?.hush()
     this.armed = false
     this.looks = 0
+    this.seen = 0
   }
 
   /** False if the guest transmitted something that its doorbell does not tell of. */
   get quiet(): boolean {
     const ring = this.transmitRing
     if (ring === null || this.armed || this.segments.fault >= 0) return true
-    if (ring.waiting !== 0) {
+    this.seen = ring.waiting
+    if (this.seen !== 0) {
       this.looks = 0
       return false
     }
@@ -132,7 +136,8 @@ export class VhostQueue implements Queue {
     const { segments } = this
     const ring = this.transmitRing
     if (ring === null || segments.fault >= 0) return 0
-    const waiting = ring.waiting
+    const waiting = this.seen !== 0 ? this.seen : ring.waiting
+    this.seen = 0
     if (waiting === 0) return 0
     if (waiting > ring.size) return segments.spoil(AVAIL_JUMP)
     if (!ring.enabled) {

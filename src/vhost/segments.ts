@@ -2,7 +2,8 @@
 import type { Arena } from '../memory/arena.ts'
 import { native } from '../memory/native.ts'
 import * as fault from './fault.ts'
-import { CHAIN_MAX, DESCRIPTOR_LENGTH, INDIRECT_AT, MARK, SEGMENT_WORDS } from './layout.ts'
+import * as layout from './layout.ts'
+import { CHAIN_MAX, DESCRIPTOR_LENGTH, INDIRECT_AT, MARK, SEGMENT_WORDS, TASK_WORDS } from './layout.ts'
 import { INDIRECT, NEXT, type SplitRing, WRITE } from './ring.ts'
 
 /** errno of native: the memory is gone; any other stands for an address that the guest does not have */
@@ -30,7 +31,7 @@ export class Segments {
   constructor(arena: Arena, at: number) {
     this.i32 = arena.i32
     this.at = at
-    this.first = at >> 2
+    this.first = (at >> 2) + TASK_WORDS
     this.mark = this.first + MARK * SEGMENT_WORDS
     this.tail = this.first
     this.indirectAt = at + INDIRECT_AT
@@ -100,25 +101,32 @@ export class Segments {
 
   /** Copies what is listed into the frames of a block; -1 for a fault. */
   read(blockAt: number): number {
-    return this.judge(native.vringReceive(this.table, this.header, blockAt, this.at, this.count()))
+    this.task(blockAt)
+    return this.judge(native.vringReceive(this.at))
   }
 
   /** Copies a block's frames into what is listed, which is empty then; -1 for a fault. */
   write(blockAt: number): number {
-    const count = this.count()
-    if (count === 0) return 0
-    return this.judge(native.vringTransmit(this.table, this.header, blockAt, this.at, count))
+    if (this.tail === this.first) return 0
+    this.task(blockAt)
+    return this.judge(native.vringTransmit(this.at))
   }
 
   /** Asks whether the guest's memory is still there; -1 and a fault if not. */
   examine(): number {
-    return this.judge(native.vringReceive(this.table, this.header, 0, this.at, 0))
+    this.tail = this.first
+    return this.read(0)
   }
 
-  private count(): number {
-    const listed = (this.tail - this.first) >> 2
-    this.tail = this.first
-    return listed
+  /** Says what native shall do with what is listed; the list is empty then. */
+  private task(blockAt: number): void {
+    const { i32, first } = this
+    const at = this.at >> 2
+    i32[at + layout.TABLE] = this.table
+    i32[at + layout.HEADER] = this.header
+    i32[at + layout.BLOCK] = blockAt
+    i32[at + layout.COUNT] = (this.tail - first) >> 2
+    this.tail = first
   }
 
   private judge(done: number): number {
