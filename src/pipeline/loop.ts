@@ -65,6 +65,8 @@ export class Loop {
   private readonly crossing: Crossing
   private readonly dataplane: Dataplane
   private readonly desk: Desk
+  /** how often guests' rings were looked at in the last round */
+  private again = 1
 
   constructor(
     arena: Arena,
@@ -99,7 +101,8 @@ export class Loop {
       if (worked > 0) this.counters[BUSY_SECONDS] += this.poll.passed
       this.dataplane.tick(this.poll.now)
       worked = this.round(count)
-      idle = worked > 0 ? 0 : idle + 1
+      // A round that looked at rings again and again is as long as several.
+      idle = worked > 0 ? 0 : idle + 1 + (this.again >> 3)
     }
   }
 
@@ -115,7 +118,8 @@ export class Loop {
         else worked += this.serve(this.attached[id], this.poll.events(i))
       }
     }
-    for (let again = this.repeats(count); again > 0; again--) {
+    this.again = this.repeats(count)
+    for (let again = this.again; again > 0; again--) {
       for (let i = 0; i < this.lent.length; i++) worked += this.attend(this.lent[i])
     }
     for (let i = 0; i < this.asked.length; i++) {
@@ -147,7 +151,7 @@ export class Loop {
   private repeats(events: number): number {
     const isAlone = events === 0 && this.asked.length === 0 && this.crossing.workers === 1
     // Where nobody lends any, the quotient is no number of times.
-    return isAlone && this.lent.length > 0 ? Math.max(1, LOOKS / this.lent.length) : 1
+    return isAlone && this.lent.length > 0 ? Math.max(1, (LOOKS / this.lent.length) | 0) : 1
   }
 
   /** One burst from a guest's ring; returns the count of frames. */
