@@ -2,8 +2,7 @@
  * Front-ends that mean harm, before a real daemon: what they do has a name, their port is free again and nothing of theirs is kept, and
  * two bystanders who never stop to exchange frames lose none.
  */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { cleanup } from '../lab/cleanup.ts'
+import { afterEach, describe, expect, it } from 'vitest'
 import { eventually } from '../lab/command.ts'
 import { suite } from '../lab/peer.ts'
 import { type Crime, crimes, SIZE, short, spans } from '../lab/virtio/crime.ts'
@@ -11,21 +10,16 @@ import { Front } from '../lab/virtio/front.ts'
 import { discard, type Offence, offences } from '../lab/virtio/offence.ts'
 import type { Lane } from '../lab/virtio/pair.ts'
 import { WRITE } from '../lab/virtio/ring.ts'
-import { type Held, Scene } from '../lab/virtio/scene.ts'
+import { type Held, type Scene, stage } from '../lab/virtio/scene.ts'
 import { Station } from '../lab/virtio/station.ts'
 
 suite('front-ends that mean harm', [], () => {
   let scene: Scene
   let before: Held
 
-  beforeAll(async () => {
-    scene = await Scene.open()
-    await scene.serves()
-    before = scene.held()
-  })
-  afterAll(async () => {
-    await scene?.bystanders.stop()
-    cleanup()
+  stage((opened, held) => {
+    scene = opened
+    before = held
   })
   afterEach(discard)
 

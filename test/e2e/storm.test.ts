@@ -1,9 +1,9 @@
 /** Front-ends that want to keep the switch busy: kicks, messages and buffers without end, and memory that goes away under it. */
 import { spawn, spawnSync } from 'node:child_process'
 import { writeSync } from 'node:fs'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { native } from '../../src/memory/native.ts'
-import { cleanup, defer } from '../lab/cleanup.ts'
+import { defer } from '../lab/cleanup.ts'
 import { eventually, pause } from '../lab/command.ts'
 import { suite } from '../lab/peer.ts'
 import * as feature from '../lab/virtio/feature.ts'
@@ -11,7 +11,7 @@ import { Front, Gone, readable } from '../lab/virtio/front.ts'
 import type { Piece } from '../lab/virtio/memory.ts'
 import * as message from '../lab/virtio/message.ts'
 import { discard } from '../lab/virtio/offence.ts'
-import { type Held, Scene } from '../lab/virtio/scene.ts'
+import { type Held, type Scene, stage } from '../lab/virtio/scene.ts'
 import { type Attachment, Station } from '../lab/virtio/station.ts'
 
 const GiB = 2n ** 30n
@@ -26,14 +26,9 @@ suite('front-ends that keep the switch busy', ['python3'], () => {
   let before: Held
   let guest: Station
 
-  beforeAll(async () => {
-    scene = await Scene.open()
-    await scene.serves()
-    before = scene.held()
-  })
-  afterAll(async () => {
-    await scene?.bystanders.stop()
-    cleanup()
+  stage((opened, held) => {
+    scene = opened
+    before = held
   })
   afterEach(async () => {
     guest.close()

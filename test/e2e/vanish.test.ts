@@ -1,6 +1,5 @@
 /** Front-ends that go away at every step of their coming, ten thousand times: their port waits for the next one, and nothing of them is kept. */
-import { afterAll, beforeAll, expect, it } from 'vitest'
-import { cleanup } from '../lab/cleanup.ts'
+import { expect, it } from 'vitest'
 import { eventually } from '../lab/command.ts'
 import { suite } from '../lab/peer.ts'
 import { crimes, SIZE, spans } from '../lab/virtio/crime.ts'
@@ -8,7 +7,7 @@ import * as feature from '../lab/virtio/feature.ts'
 import { Front } from '../lab/virtio/front.ts'
 import * as message from '../lab/virtio/message.ts'
 import { discard, offences } from '../lab/virtio/offence.ts'
-import { type Held, Scene } from '../lab/virtio/scene.ts'
+import { type Held, type Scene, stage } from '../lab/virtio/scene.ts'
 import { type Attachment, Station } from '../lab/virtio/station.ts'
 
 const RECONNECTS = Number(process.env.RECONNECTS ?? 10_000)
@@ -33,14 +32,9 @@ suite('front-ends that vanish', [], () => {
   let scene: Scene
   let before: Held
 
-  beforeAll(async () => {
-    scene = await Scene.open()
-    await scene.serves()
-    before = scene.held()
-  })
-  afterAll(async () => {
-    await scene?.bystanders.stop()
-    cleanup()
+  stage((opened, held) => {
+    scene = opened
+    before = held
   })
 
   /** The switch's own API has a descriptor for a moment after it answered. */

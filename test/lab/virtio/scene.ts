@@ -2,6 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
+import { afterAll, beforeAll } from 'vitest'
+import { cleanup } from '../cleanup.ts'
 import { eventually } from '../command.ts'
 import { Daemon, type PortRow } from '../daemon.ts'
 import { GUEST } from './memory.ts'
@@ -112,4 +114,18 @@ export class Scene {
       rss: this.daemon.rss(),
     }
   }
+}
+
+/** Opens a scene before the tests of a suite and ends it after them; `begin` is given it, and what the switch holds by then. */
+export function stage(begin: (scene: Scene, before: Held) => void): void {
+  let scene: Scene | undefined
+  beforeAll(async () => {
+    scene = await Scene.open()
+    await scene.serves()
+    begin(scene, scene.held())
+  })
+  afterAll(async () => {
+    await scene?.bystanders.stop()
+    cleanup()
+  })
 }
