@@ -158,8 +158,27 @@ export interface Program {
   gateway: GatewayProgram | null
 }
 
+/** What a capture takes, and where its frames go. */
+export interface CaptureProgram {
+  /** the ring in the arena, bytes, and how many words it has: see record.ts */
+  at: number
+  words: number
+  /** bytes of a frame that are kept */
+  snap: number
+  /** INBOUND, OUTBOUND of record.ts, or both */
+  directions: number
+  /** only frames that are dropped */
+  drops: boolean
+  /** classic BPF as filter.ts takes it, null for every frame */
+  filter: Int32Array | null
+  /** the ports that it watches: index and incarnation */
+  ports: [number, number][]
+}
+
 /** What a worker is told, in order. */
 export type Order =
+  /** a capture begins, goes on with other ports (same `at`), or ends with null; answered once its ring is out of use */
+  | { type: 'capture'; number: number; slot: number; capture: CaptureProgram | null }
   | { type: 'program'; number: number; program: Program }
   | { type: 'flush'; number: number; network: number; port: number }
   /** a compiled ruleset: prepared in pieces between bursts, then swapped in; answered once it is in force */
