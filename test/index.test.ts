@@ -36,6 +36,7 @@ describe('a switch in a program', () => {
       expect(await fabric.flushMacs()).toBe(1)
       const [worker] = fabric.workers()
       expect([worker.frames, worker.bursts, worker.burstHistogram[0]]).toEqual([2, 2, 2])
+      expect(worker.delayHistogram.reduce((sum, bursts) => sum + bursts)).toBe(2)
     }))
 
   it('carries vnet headers, and refuses what no slot holds', () =>

@@ -204,6 +204,9 @@ export const StatusAnswer = z.strictObject({
       bursts: count,
       frames: count,
       burstHistogram: z.array(count).describe('bursts of at most 1, 2, 4, 8, 16, 32, 64 frames'),
+      sleeps: count,
+      delaySeconds: count.describe('time away from its queues before a burst was found, over all bursts'),
+      delayHistogram: z.array(count).describe('bursts by that: at most 1, 2, 5, 10 µs … 1 s, and more'),
     }),
   ),
 })

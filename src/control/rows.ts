@@ -120,6 +120,12 @@ export interface WorkerRow {
   frames: number
   /** bursts of at most 1, 2, 4, 8, 16, 32, 64 frames */
   burstHistogram: number[]
+  /** how often it slept */
+  sleeps: number
+  /** how long it was away from its queues before it found a burst, over all bursts */
+  delaySeconds: number
+  /** bursts by that delay: of at most 1, 2, 5, 10 µs and so on up to 1 s, and of more */
+  delayHistogram: number[]
 }
 
 /** A port's totals, summed over the workers. */
@@ -130,6 +136,10 @@ export interface Totals {
   txBytes: number
   unlearned: number
   drops: Record<string, number>
+}
+
+function histogram(block: Float64Array, at: number, buckets: number): number[] {
+  return [...block.subarray(at, at + buckets)]
 }
 
 export class Totaliser {
@@ -172,7 +182,10 @@ export class Totaliser {
       busySeconds: block[counters.BUSY_SECONDS],
       bursts: block[counters.BURSTS],
       frames: block[counters.FRAMES],
-      burstHistogram: counters.BURST_BOUNDS.map((_, bucket) => block[counters.BURST_BUCKETS + bucket]),
+      burstHistogram: histogram(block, counters.BURST_BUCKETS, counters.BURST_BOUNDS.length),
+      sleeps: block[counters.SLEEPS],
+      delaySeconds: block[counters.DELAY_SECONDS],
+      delayHistogram: histogram(block, counters.DELAY_BUCKETS, counters.DELAY_BOUNDS.length + 1),
     }))
   }
 }

@@ -25,6 +25,14 @@ export const FRAMES = 2
 /** seven buckets follow: bursts of at most 1, 2, 4, 8, 16, 32, 64 frames */
 export const BURST_BUCKETS = 3
 export const BURST_BOUNDS = [1, 2, 4, 8, 16, 32, 64]
+/** how often it slept, and how long it was away from its queues before the bursts that it then found: in all, and by bucket */
+export const SLEEPS = 10
+export const DELAY_SECONDS = 11
+/** a bucket for each bound in seconds, and one for what took longer */
+export const DELAY_BUCKETS = 12
+export const DELAY_BOUNDS = [
+  1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1,
+]
 
 export const LENGTH = (PORT_COUNT_MAX + 1) * ROW * 8
 

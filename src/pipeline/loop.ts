@@ -4,7 +4,14 @@
  * looks at that word after adding it, so no wake-up is lost. No sleep is longer than a second.
  */
 import type { Arena } from '../memory/arena.ts'
-import { BUSY_SECONDS } from '../memory/counters.ts'
+import {
+  BURSTS,
+  BUSY_SECONDS,
+  DELAY_BOUNDS,
+  DELAY_BUCKETS,
+  DELAY_SECONDS,
+  SLEEPS,
+} from '../memory/counters.ts'
 import type { Doorbell } from '../memory/doorbell.ts'
 import { FAILED, type Poll } from '../memory/poll.ts'
 import type { Port } from '../port/port.ts'
@@ -95,15 +102,31 @@ export class Loop {
       if (idle > SPIN_ROUNDS && !this.desk.preparing) {
         this.doorbell.arm()
         timeout = this.rest()
+        if (timeout > 0) this.counters[SLEEPS]++
       }
       const count = this.poll.wait(timeout)
       if (idle > SPIN_ROUNDS) this.doorbell.disarm()
-      if (worked > 0) this.counters[BUSY_SECONDS] += this.poll.passed
+      const away = this.poll.passed
+      if (worked > 0) this.counters[BUSY_SECONDS] += away
       this.dataplane.tick(this.poll.now)
+      const bursts = this.counters[BURSTS]
       worked = this.round(count)
+      if (worked > 0) this.delay(this.counters[BURSTS] - bursts, away)
       // A round that looked at rings again and again is as long as several.
       idle = worked > 0 ? 0 : idle + 1 + (this.again >> 3)
     }
+  }
+
+  /**
+   * Counts for each of a round's bursts how long the round before kept the worker from the queues: whoever comes to an empty queue
+   * waits at most so long until it is seen. Sleep is no delay: it ends when a frame comes.
+   */
+  private delay(bursts: number, seconds: number): void {
+    if (bursts === 0) return
+    let bucket = 0
+    while (bucket < DELAY_BOUNDS.length && seconds > DELAY_BOUNDS[bucket]) bucket++
+    this.counters[DELAY_BUCKETS + bucket] += bursts
+    this.counters[DELAY_SECONDS] += bursts * seconds
   }
 
   /** One round: every queue that is ready once, then what other workers sent; returns the frames moved. */

@@ -7,7 +7,8 @@ it('has a row for every port, none over another, within its length', () => {
   const rows = [0, 1, counters.PORT_COUNT_MAX - 1].map(counters.rowOf)
   expect(rows).toEqual([64, 128, 64 * counters.PORT_COUNT_MAX])
   expect((rows[2] + counters.ROW) * 8).toBe(counters.LENGTH)
-  expect(counters.BURST_BUCKETS + counters.BURST_BOUNDS.length).toBeLessThan(counters.ROW)
+  expect(counters.BURST_BUCKETS + counters.BURST_BOUNDS.length).toBeLessThanOrEqual(counters.SLEEPS)
+  expect(counters.DELAY_BUCKETS + counters.DELAY_BOUNDS.length).toBeLessThan(counters.ROW)
 })
 
 it('has room for every reason behind the totals', () => {
