@@ -81,8 +81,8 @@ const helpMs = 60_000
 
 async function help(...command: string[]): Promise<Help> {
   const text = await must([process.execPath, program, ...command, '--help'])
-  const [, commands = ''] = text.split('\nCommands:\n')
-  const [options = ''] = text.split('\nCommands:\n')
+  const [options = '', rest = ''] = text.split('\nCommands:\n')
+  const [commands = ''] = rest.split('\nExamples:\n')
   return {
     commands: [...commands.matchAll(/^ {2}(\S+)(.*)$/gm)]
       .map(([, name = '', rest = '']) => ({ name, isLater: rest.includes('not available yet') }))

@@ -1,59 +1,10 @@
-/** The command line: which commands there are, and how every one of them fails: one line, and a status that says whose fault. */
-import { Command, CommanderError } from 'commander'
+/** The command line, and how every command fails: one line, and a status that says whose fault. */
+import { CommanderError } from 'commander'
 import { Refusal } from '../control/refusal.ts'
-import { version } from '../control/version.ts'
-import { conntrack } from './conntrack.ts'
-import { doctor } from './doctor.ts'
-import { later } from './later.ts'
-import { leases } from './lease.ts'
-import { macs } from './mac.ts'
-import { neighbours } from './neighbour.ts'
-import { networks } from './network.ts'
-import { withSocket } from './option.ts'
-import { ports } from './port.ts'
-import { publish } from './publish.ts'
-import { rules } from './rules.ts'
-import { run } from './run.ts'
-import { sets } from './set.ts'
-import { daemon } from './up.ts'
-import { why } from './why.ts'
+import { program } from './program.ts'
 
 /** Wrong usage, as in the contract; 1 is refused or failed. */
 const USAGE = 2
-
-function program(): Command {
-  const root = withSocket(new Command('bridgeport'))
-    .description('A userspace switch for QEMU guests, containers and processes')
-    .version(version)
-    .enablePositionalOptions()
-    .showSuggestionAfterError()
-    .configureOutput({
-      outputError: (text, write) => write(text.replace(/^error: /, 'bridgeport: ').replace(/\n(?=.)/g, ' ')),
-    })
-  for (const add of [
-    daemon,
-    doctor,
-    networks,
-    ports,
-    run,
-    macs,
-    neighbours,
-    leases,
-    publish,
-    conntrack,
-    sets,
-    why,
-    rules,
-    later,
-  ])
-    add(root)
-  const settle = (command: Command): void => {
-    command.exitOverride().copyInheritedSettings(root)
-    command.commands.forEach(settle)
-  }
-  settle(root)
-  return root
-}
 
 /** The status of an error, after its line was printed. */
 function failed(error: unknown): number {
