@@ -57,9 +57,11 @@ static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   registerWatch(env, exports);
   registerStream(env, exports);
   registerDgram(env, exports);
+  registerFilter(env, exports);
   registerGuest(env, exports);
   registerBell(env, exports);
   registerVring(env, exports);
+  registerCopy(env, exports);
   return exports;
 }
 

@@ -58,8 +58,10 @@ void registerChannel(Napi::Env env, Napi::Object exports);
 void registerWatch(Napi::Env env, Napi::Object exports);
 void registerStream(Napi::Env env, Napi::Object exports);
 void registerDgram(Napi::Env env, Napi::Object exports);
+void registerFilter(Napi::Env env, Napi::Object exports);
 void registerGuest(Napi::Env env, Napi::Object exports);
 void registerBell(Napi::Env env, Napi::Object exports);
 void registerVring(Napi::Env env, Napi::Object exports);
+void registerCopy(Napi::Env env, Napi::Object exports);
 
 }  // namespace bridgeport

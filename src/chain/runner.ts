@@ -32,6 +32,8 @@ export class Runner {
   /** counters of what was met, x[MET] of them, in order */
   readonly log = new Int32Array(LOG_ROOM)
   traced: Traced | null = null
+  /** counter of what was met last when something was counted, -1 before */
+  last = -1
   protected readonly bases: Chain[] = []
   protected readonly policies = new Int32Array(BASES).fill(-1)
   protected readonly verdicts = new Int32Array(BASES).fill(ACCEPT)
@@ -73,9 +75,15 @@ export class Runner {
     return verdict
   }
 
+  /** which ruleset the numbers of counters belong to, as the journal's records have it */
+  get edition(): number {
+    return this.journal.generation
+  }
+
   /** Counts a packet of so many bytes at all that it met, and forgets that. */
   settle(bytes: number): void {
     const { x } = this
+    if (x[MET] > 0) this.last = this.log[x[MET] - 1]
     this.tally.count(this.log, x[MET], bytes)
     x[MET] = 0
   }

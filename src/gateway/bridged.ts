@@ -6,7 +6,7 @@
 import { LENGTH } from '../chain/registers.ts'
 import { FILTER, FORWARD, MANGLE, POSTROUTING } from '../chain/rule.ts'
 import { DROPS } from '../memory/counters.ts'
-import { type Burst, DROPPED, FLOOD } from '../pipeline/burst.ts'
+import { type Burst, dropped, FLOOD } from '../pipeline/burst.ts'
 import * as reason from '../pipeline/reason.ts'
 import type { Port } from '../port/port.ts'
 import { MARK, NETWORKS, WORDS } from '../table/flow.ts'
@@ -35,7 +35,8 @@ export class Bridged {
       if (ethernet.type(this.view, burst.at[i]) !== ethernet.TYPE_IPV4) continue
       const why = this.judge(burst, i, port, link, out, now)
       if (why < 0) continue
-      burst.verdict[i] = DROPPED
+      burst.verdict[i] = dropped(why)
+      burst.rule[i] = this.parts.chains.decided
       counters[port.row + DROPS + why]++
       if (why === reason.RULE_REJECTED) reject.answer(packet, now)
     }
@@ -71,6 +72,7 @@ export class Bridged {
     if (flow < 0) return -1 - flow
     flows.words[flow * WORDS + MARK] = chains.mark
     flows.words[flow * WORDS + NETWORKS] = (link.port.index << 16) | link.port.index
+    flows.chronicle?.begin(flow)
     conntrack.account(flow << 1, packet.end - packet.network)
     return -1
   }

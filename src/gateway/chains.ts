@@ -6,6 +6,7 @@ import * as r from '../chain/registers.ts'
 import type { Arena } from '../memory/arena.ts'
 import { PORT_COUNT_MAX } from '../memory/counters.ts'
 import * as reason from '../pipeline/reason.ts'
+import { GENERATION_MASK, RULE_SHIFT } from '../pipeline/record.ts'
 import {
   BYTES,
   DESTINATION,
@@ -204,6 +205,11 @@ export class Chains {
   /** Counts what the packet met. */
   settle(bytes: number): void {
     this.engine.settle(bytes)
+  }
+
+  /** The rule or policy that was met last when something was counted, as captures tell of it: see RULE_SHIFT in record.ts. */
+  get decided(): number {
+    return ((this.engine.last + 1) << RULE_SHIFT) | (this.engine.edition & GENERATION_MASK)
   }
 
   /** The packet will be looked at again, from the beginning: what it met does not count. */

@@ -179,16 +179,23 @@ export class Fragments {
     return -1
   }
 
-  private count(d: number, why: number): void {
+  /** Counts the fragments that came, and gives back the frame in which they lie; captures see the first one of them. */
+  private give(d: number, why: number): void {
+    const { entries } = this
     const e = d * WORDS
-    this.counters[rowOf(this.entries[e + PORT]) + DROPS + why] += this.entries[e + COUNT]
+    const frame = entries[e + FRAME]
+    this.counters[rowOf(entries[e + PORT]) + DROPS + why] += entries[e + COUNT]
+    if (frame < 0) return
+    const network = this.pool.frameAt(frame) + ethernet.HEADER_LENGTH
+    const length =
+      entries[e + HEADER] === 0 ? 0 : ethernet.HEADER_LENGTH + ipv4.totalLength(this.view, network)
+    this.outbox.drop(frame, length, this.ports[entries[e + PORT]], why)
   }
 
   /** A fragment that cannot be: nothing of the datagram is believed any more. */
   private spoil(d: number, now: number): number {
     const e = d * WORDS
-    this.count(d, reason.FRAGMENT_INVALID)
-    this.outbox.give(this.entries[e + FRAME])
+    this.give(d, reason.FRAGMENT_INVALID)
     this.entries[e + FRAME] = SPOILT
     this.entries[e + COUNT] = 0
     this.entries[e + DEADLINE] = (now + SPOILT_MS) | 0
@@ -196,9 +203,7 @@ export class Fragments {
   }
 
   private lose(d: number, why: number): void {
-    const frame = this.entries[d * WORDS + FRAME]
-    this.count(d, why)
-    if (frame >= 0) this.outbox.give(frame)
+    this.give(d, why)
     this.datagrams.remove(d)
   }
 

@@ -10,7 +10,7 @@
  */
 import { LENGTHS } from '../memory/block.ts'
 import { DROPS } from '../memory/counters.ts'
-import { type Burst, DROPPED, FLOOD } from '../pipeline/burst.ts'
+import { type Burst, DROPPED, dropped, FLOOD } from '../pipeline/burst.ts'
 import { GUESTS } from '../pipeline/program.ts'
 import * as reason from '../pipeline/reason.ts'
 import type { Port } from '../port/port.ts'
@@ -60,7 +60,9 @@ export class Gateway {
     for (let i = outbox.again(ports); i >= 0; i = outbox.again(ports)) {
       const port = ports[outbox.burst.ingress[i]]
       const { link } = port.network
-      if (link !== null) this.examine(outbox.burst, i, port, link)
+      if (link === null) continue
+      this.examine(outbox.burst, i, port, link)
+      outbox.settle(i, port)
     }
     outbox.flush()
   }
@@ -124,7 +126,8 @@ export class Gateway {
     }
     if (why < 0) this.punt(burst, i, link)
     else if (burst.verdict[i] !== FLOOD) {
-      burst.verdict[i] = DROPPED
+      burst.verdict[i] = dropped(why)
+      burst.rule[i] = chains.decided
       counters[packet.port.row + DROPS + why]++
     }
   }
@@ -162,8 +165,9 @@ export class Gateway {
       return
     } else if (type === ethernet.TYPE_IPV4) why = this.receive(burst, i)
     if (why === -1) return
-    burst.verdict[i] = DROPPED
+    burst.verdict[i] = why < 0 ? DROPPED : dropped(why)
     if (why < 0) return
+    burst.rule[i] = this.parts.chains.decided
     this.parts.counters[port.row + DROPS + why]++
     this.explain(why)
   }

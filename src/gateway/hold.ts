@@ -120,7 +120,7 @@ export class Hold implements Holder {
     const { neighbours, held } = this
     const port = packet.port.index
     let n = neighbours.find(link.network.index, hop)
-    if (n !== 0 && this.waiting[n] >= HELD_PER_NEIGHBOUR) this.dropFirst(n, reason.HELD_FULL)
+    if (n !== 0) this.drop(n, reason.HELD_FULL, HELD_PER_NEIGHBOUR - 1)
     // A port has no more questions under way than packets that wait.
     if (this.free < 0 || this.perPort[port] >= HELD_PER_PORT) return reason.HELD_FULL
     if (n === 0) {
@@ -163,14 +163,16 @@ export class Hold implements Holder {
     return at
   }
 
-  private dropFirst(n: number, why: number): void {
-    const at = this.shift(n)
-    this.counters[rowOf(this.held[at + PORT]) + DROPS + why]++
-    this.outbox.give(this.held[at + FRAME])
+  /** A packet that waited is dropped; `entry` is its place in `held`. */
+  private end(entry: number, why: number): void {
+    const { held } = this
+    this.counters[rowOf(held[entry + PORT]) + DROPS + why]++
+    this.outbox.drop(held[entry + FRAME], held[entry + LENGTH], this.ports[held[entry + PORT]], why)
   }
 
-  private drop(n: number, why: number): void {
-    while (this.first[n] >= 0) this.dropFirst(n, why)
+  /** Drops the first of what waits for a neighbour until no more than `most` are left. */
+  private drop(n: number, why: number, most = 0): void {
+    while (this.waiting[n] > most) this.end(this.shift(n), why)
   }
 
   /** A neighbour was forgotten: what waits for it has nowhere to go. */
@@ -202,8 +204,8 @@ export class Hold implements Holder {
         continue
       }
       const why = this.fragments.split(at, held[entry + LENGTH], held[entry + PIECE], link.port.index, out)
-      if (why >= 0) this.counters[rowOf(held[entry + PORT]) + DROPS + why]++
-      this.outbox.give(frame)
+      if (why < 0) this.outbox.give(frame)
+      else this.end(entry, why)
     }
   }
 
@@ -213,6 +215,7 @@ export class Hold implements Holder {
     while (this.first[n] >= 0) {
       const entry = this.shift(n)
       const frame = held[entry + FRAME]
+      const length = held[entry + LENGTH]
       const port = this.ports[held[entry + PORT]]
       this.counters[rowOf(held[entry + PORT]) + DROPS + reason.NO_NEIGHBOUR]++
       const link = this.ask.link(port.network.index)
@@ -220,10 +223,9 @@ export class Hold implements Holder {
         const at = this.pool.frameAt(frame)
         const network = at + ethernet.HEADER_LENGTH
         restore(this.view, at, held[entry + SOURCE], held[entry + DESTINATION], held[entry + PORTS])
-        const end = at + held[entry + LENGTH]
-        this.icmp.tell(at, network, end, port, link, icmp.UNREACHABLE, icmp.HOST, 0, now)
+        this.icmp.tell(at, network, at + length, port, link, icmp.UNREACHABLE, icmp.HOST, 0, now)
       }
-      this.outbox.give(frame)
+      this.outbox.drop(frame, length, port, reason.NO_NEIGHBOUR)
     }
     this.neighbours.remove(n)
   }

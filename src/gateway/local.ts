@@ -3,7 +3,7 @@ import * as r from '../chain/registers.ts'
 import { FILTER, INPUT, MANGLE, NAT, OUTPUT, POSTROUTING, RAW } from '../chain/rule.ts'
 import { checksum } from '../memory/checksum.ts'
 import { DROPS } from '../memory/counters.ts'
-import { type Burst, DROPPED } from '../pipeline/burst.ts'
+import { type Burst, dropped } from '../pipeline/burst.ts'
 import { DHCP } from '../pipeline/program.ts'
 import * as reason from '../pipeline/reason.ts'
 import type { Port } from '../port/port.ts'
@@ -70,6 +70,7 @@ export class Local {
     if (flow < 0) return -1 - flow
     flows.words[flow * WORDS + MARK] = chains.mark
     flows.words[flow * WORDS + NETWORKS] = (packet.ingress.port.index << 16) | OWN
+    flows.chronicle?.begin(flow)
     conntrack.account(flow << 1, packet.end - packet.network)
     return -1
   }
@@ -100,7 +101,8 @@ export class Local {
       if (ethernet.type(this.view, at) !== ethernet.TYPE_IPV4) continue
       if (this.say(at, burst.length(i), burst.work[i], link, port, null, now)) continue
       counters[port.row + DROPS + reason.RULE_DROPPED]++
-      burst.verdict[i] = DROPPED
+      burst.verdict[i] = dropped(reason.RULE_DROPPED)
+      burst.rule[i] = this.parts.chains.decided
     }
   }
 

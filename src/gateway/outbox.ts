@@ -3,9 +3,10 @@
 import type { Arena } from '../memory/arena.ts'
 import { BURST, LENGTHS } from '../memory/block.ts'
 import type { Pool } from '../memory/pool.ts'
-import { Burst, DROPPED } from '../pipeline/burst.ts'
+import { Burst, DROPPED, reasonOf } from '../pipeline/burst.ts'
 import type { Crossing } from '../pipeline/crossing.ts'
 import type { Deliver } from '../pipeline/deliver.ts'
+import { INBOUND } from '../pipeline/record.ts'
 import type { Port } from '../port/port.ts'
 import * as vnet from '../wire/vnet.ts'
 
@@ -42,6 +43,20 @@ export class Outbox {
   /** Gives back a frame that is not sent, also one of another worker's pool. */
   give(frame: number): void {
     this.crossing.give(frame)
+  }
+
+  /** Gives back a frame of `port` that waited and is dropped, after captures have seen it; `length` is 0 if it is no whole frame any more. */
+  drop(frame: number, length: number, port: Port, why: number): void {
+    if (port.watched !== 0 && length > 0) this.deliver.capture.drop(port, frame, length, INBOUND, why, 0)
+    this.crossing.give(frame)
+  }
+
+  /** Tells captures what became of the packet at position `i` of the burst, which began anew after it had waited. */
+  settle(i: number, port: Port): void {
+    const { burst } = this
+    const why = reasonOf(burst.verdict[i])
+    if (why < 0 || port.watched === 0) return
+    this.deliver.capture.drop(port, burst.frame(i), burst.length(i), INBOUND, why, burst.rule[i])
   }
 
   /** Sends `frame`, from now on the outbox's own, to the port of index `egress`; `ingress` is the port it comes from. */

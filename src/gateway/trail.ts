@@ -8,7 +8,7 @@ import * as r from '../chain/registers.ts'
 import { FILTER, FORWARD, MANGLE, POSTROUTING, PREROUTING, RAW } from '../chain/rule.ts'
 import type { Arena } from '../memory/arena.ts'
 import { DROPS, rowOf } from '../memory/counters.ts'
-import { type Burst, DROPPED } from '../pipeline/burst.ts'
+import { type Burst, dropped } from '../pipeline/burst.ts'
 import { SERVICES } from '../pipeline/program.ts'
 import * as reason from '../pipeline/reason.ts'
 import { type FlowTable, NETWORKS, PORTS, REPLY, SEEN_REPLY, SOURCE, STATUS, WORDS } from '../table/flow.ts'
@@ -74,7 +74,8 @@ export class Trails {
     this.note(id, total, ruled === PASS)
     if (ruled === PASS) return true
     this.counters[rowOf(burst.ingress[i]) + DROPS + reason.RULE_DROPPED]++
-    burst.verdict[i] = DROPPED
+    burst.verdict[i] = dropped(reason.RULE_DROPPED)
+    burst.rule[i] = this.chains.decided
     return false
   }
 

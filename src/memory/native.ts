@@ -111,6 +111,11 @@ export interface Cold {
    */
   streamOpen(fd: number, poll: number): number
   streamClose(stream: number): void
+  /**
+   * Compiles an expression of libpcap's language for Ethernet with the first of the shared `libraries` that can be loaded, on a thread of the
+   * pool. Resolves to classic BPF as pipeline/filter.ts takes it; rejects with code EINVAL and what libpcap says, or ELIBACC without a library.
+   */
+  filterCompile(expression: string, libraries: readonly string[]): Promise<Int32Array>
   /** Takes a bound unix socket into this thread as kind DGRAM, a frame a datagram to and from `peer`; frames of others are received with length -2. */
   dgramOpen(fd: number, peer: string): number
   dgramClose(dgram: number): void
@@ -235,6 +240,10 @@ export interface Hot {
   vringTransmit(at: number): number
   /** Copies `length` bytes at the guest's address `low`, `high` to byte `at` of the arena. Answers as vringReceive. */
   vringFetch(table: number, low: number, high: number, length: number, at: number): number
+  /** Copies within the arena: `count` times as three int32 columns of 64 at `at` say, from, to and length, in bytes. */
+  copyList(at: number, count: number): number
+  /** Writes the nanoseconds since 1970 at byte `at` of the arena, 64 bits. */
+  clockWall(at: number): number
   /** Ones' complement sum (RFC 1071) of arena bytes and a 16-bit initial value, folded, not complemented. */
   checksum(at: number, length: number, initial: number): number
 }

@@ -13,6 +13,16 @@ export const DROPPED = -2
 /** in a frame's notes: not bridged yet */
 export const UNDECIDED = OPEN
 
+/** The verdict of a frame that is dropped for a reason; DROPPED alone is that of one that somebody took. */
+export function dropped(why: number): number {
+  return UNDECIDED - 1 - why
+}
+
+/** The reason that a verdict gives, negative if it gives none. */
+export function reasonOf(verdict: number): number {
+  return UNDECIDED - 1 - verdict
+}
+
 export class Burst {
   readonly i32: Int32Array
   /** int32 position of the block */
@@ -23,8 +33,10 @@ export class Burst {
   /** flags and GSO type of the vnet header as one number: zero for a frame that asks for nothing */
   readonly work = new Int32Array(BURST)
   readonly ingress = new Int32Array(BURST)
-  /** the egress port's index, FLOOD, DROPPED or UNDECIDED */
+  /** the egress port's index, FLOOD, UNDECIDED, DROPPED, or why it was dropped */
   readonly verdict = new Int32Array(BURST)
+  /** of a frame that a rule dropped: which one, as record.ts has it */
+  readonly rule = new Int32Array(BURST)
   count = 0
   /** frames were taken out of it: their index is -1 */
   holes = false

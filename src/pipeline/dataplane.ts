@@ -23,7 +23,8 @@ import type { Network } from '../port/network.ts'
 import type { Port } from '../port/port.ts'
 import type { Queue } from '../port/queue.ts'
 import { Bridge } from './bridge.ts'
-import { Burst, DROPPED, UNDECIDED } from './burst.ts'
+import { Burst, dropped, UNDECIDED } from './burst.ts'
+import { Capture } from './capture.ts'
 import type { Crossing } from './crossing.ts'
 import { Deliver } from './deliver.ts'
 import * as layout from './layout.ts'
@@ -44,6 +45,7 @@ export class Dataplane {
   private readonly counters: Float64Array
   private readonly burst: Burst
   readonly crossing: Crossing
+  readonly capture: Capture
   private readonly parse: Parse
   private readonly bridge: Bridge
   readonly deliver: Deliver
@@ -67,6 +69,7 @@ export class Dataplane {
     this.worker = worker
     this.parse = new Parse(arena.view, pool, counters)
     this.bridge = new Bridge(arena.view, counters, this.ports)
+    this.capture = new Capture(arena, pool, places.captureAt)
     const segmenter = new Segmenter(arena, pool, places.segmentAt)
     this.deliver = new Deliver(
       arena,
@@ -75,6 +78,7 @@ export class Dataplane {
       this.ports,
       crossing,
       segmenter,
+      this.capture,
       places.segmentAt,
       worker,
     )
@@ -84,6 +88,7 @@ export class Dataplane {
   tick(now: number): void {
     this.bridge.now = now
     if (this.gateway !== null) this.gateway.tick(now)
+    this.capture.publish()
     const passed = (now - this.swept) | 0
     if (passed < SWEEP_MS && passed >= 0) return
     this.swept = now
@@ -105,14 +110,18 @@ export class Dataplane {
     if (count <= 0) return count
     burst.count = count
     this.account(port, count, this.parse.run(burst, port))
-    if (port.network.worker === this.worker) {
+    const isHome = port.network.worker === this.worker
+    if (port.watched !== 0) this.capture.enter(burst, 0, count, port, isHome)
+    if (isHome) {
       this.bridge.run(burst, 0, count, port)
       if (this.gateway !== null) this.gateway.run(burst, 0, count, port)
       this.deliver.run(burst)
-      if (this.gateway !== null) this.gateway.flush()
     } else {
       this.pass(burst, port)
     }
+    if (port.watched !== 0) this.capture.settle(burst, count)
+    if (isHome && this.gateway !== null) this.gateway.flush()
+    this.capture.publish()
     this.crossing.release(burst)
     return count
   }
@@ -130,11 +139,12 @@ export class Dataplane {
   /** Hands a burst to the worker that bridges the port's network. */
   private pass(burst: Burst, port: Port): void {
     for (let i = 0; i < burst.count; i++) {
-      if (burst.verdict[i] === DROPPED) continue
+      if (burst.verdict[i] !== UNDECIDED) continue
       if (this.crossing.send(port.network.worker, burst.frame(i), burst.length(i), port.index, UNDECIDED)) {
         burst.i32[burst.block + i] = -1
       } else {
         this.counters[port.row + DROPS + reason.RING_FULL]++
+        burst.verdict[i] = dropped(reason.RING_FULL)
       }
     }
   }
@@ -148,9 +158,13 @@ export class Dataplane {
       this.crossing.receive(w, burst)
       if (burst.count === 0) continue
       total += burst.count
+      const isSeen = this.capture.active
+      if (isSeen) this.capture.begin(burst.count)
       this.decide(burst)
       this.deliver.run(burst)
+      if (isSeen) this.capture.settle(burst, burst.count)
       if (this.gateway !== null) this.gateway.flush()
+      this.capture.publish()
       this.crossing.release(burst)
     }
     return total
@@ -164,13 +178,14 @@ export class Dataplane {
       while (to < burst.count && burst.ingress[to] === index) to++
       const port = this.ports[index]
       if (port.network.worker === this.worker) {
+        if (port.watched !== 0) this.capture.enter(burst, from, to, port, true)
         this.bridge.run(burst, from, to, port)
         if (this.gateway !== null) this.gateway.run(burst, from, to, port)
       }
       for (let i = from; i < to; i++) {
         // The port went, or its network changed hands, while the frame was under way.
         if (burst.verdict[i] !== UNDECIDED) continue
-        burst.verdict[i] = DROPPED
+        burst.verdict[i] = dropped(reason.NO_DESTINATION)
         this.counters[rowOf(index) + DROPS + reason.NO_DESTINATION]++
       }
       from = to

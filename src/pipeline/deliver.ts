@@ -11,10 +11,12 @@ import type { Port } from '../port/port.ts'
 import * as ethernet from '../wire/ethernet.ts'
 import * as vnet from '../wire/vnet.ts'
 import { reaches } from './bridge.ts'
-import { type Burst, FLOOD } from './burst.ts'
+import { type Burst, dropped, FLOOD } from './burst.ts'
+import type { Capture } from './capture.ts'
 import type { Crossing } from './crossing.ts'
 import * as offload from './offload.ts'
 import * as reason from './reason.ts'
+import { OUTBOUND } from './record.ts'
 import type { Segmenter } from './segment.ts'
 
 /** errno values of a write that say the other end takes no more now (errno(3), Linux) */
@@ -50,6 +52,7 @@ export class Deliver {
   private readonly ports: Port[]
   private readonly crossing: Crossing
   private readonly segmenter: Segmenter
+  readonly capture: Capture
   private readonly segmentBlockAt: number
   private readonly worker: number
   /** ports with a pending burst */
@@ -63,6 +66,7 @@ export class Deliver {
     ports: Port[],
     crossing: Crossing,
     segmenter: Segmenter,
+    capture: Capture,
     segmentBlockAt: number,
     worker: number,
   ) {
@@ -73,6 +77,7 @@ export class Deliver {
     this.ports = ports
     this.crossing = crossing
     this.segmenter = segmenter
+    this.capture = capture
     this.segmentBlockAt = segmentBlockAt
     this.worker = worker
     this.active = new Int32Array(ports.length)
@@ -102,6 +107,7 @@ export class Deliver {
       // A port that went while the frame was under way has no row any more: the one it came from has.
       const row = port.row !== 0 ? port.row : this.ports[burst.ingress[from]].row
       this.counters[row + DROPS + reason.EGRESS_DOWN] += to - from
+      if (port.watched !== 0) this.miss(burst, from, to, port)
     } else {
       for (let i = from; i < to; i++) this.pass(burst, i, port)
     }
@@ -113,6 +119,7 @@ export class Deliver {
       burst.i32[burst.block + i] = -1
     } else {
       this.counters[this.ports[burst.ingress[i]].row + DROPS + reason.RING_FULL]++
+      burst.verdict[i] = dropped(reason.RING_FULL)
     }
   }
 
@@ -129,14 +136,26 @@ export class Deliver {
       if (to === from || !reaches(from, to)) continue
       if (to.queue !== null) this.enqueue(burst, first, end, to)
       else if (to.worker !== this.worker && to.worker >= 0) remote |= 1 << to.worker
-      else if (bridged) this.counters[to.row + DROPS + reason.EGRESS_DOWN] += end - first
+      else if (bridged) {
+        this.counters[to.row + DROPS + reason.EGRESS_DOWN] += end - first
+        if (to.watched !== 0) this.miss(burst, first, end, to)
+      }
       targets++
     }
-    if (targets === 0) this.counters[from.row + DROPS + reason.NO_DESTINATION] += end - first
+    if (targets === 0) {
+      this.counters[from.row + DROPS + reason.NO_DESTINATION] += end - first
+      burst.verdict.fill(dropped(reason.NO_DESTINATION), first, end)
+    }
     for (let w = 0; bridged && remote !== 0; w++, remote >>>= 1) {
       if ((remote & 1) === 0) continue
       for (let i = first; i < end; i++) this.spread(burst, i, from, w)
     }
+  }
+
+  /** Tells captures of frames whose way out is down. */
+  private miss(burst: Burst, from: number, to: number, port: Port): void {
+    for (let i = from; i < to; i++)
+      this.capture.drop(port, burst.frame(i), burst.length(i), OUTBOUND, reason.EGRESS_DOWN, 0)
   }
 
   /** Gives another worker its own copy of a flooded frame. */
@@ -191,6 +210,7 @@ export class Deliver {
     if (isShort && burst.work[i] === 0) return true
     if (!isShort && offload.packetLength(this.view, at, length) > port.mtu) {
       this.counters[port.row + DROPS + reason.OVERSIZE]++
+      if (port.watched !== 0) this.capture.drop(port, burst.frame(i), length, OUTBOUND, reason.OVERSIZE, 0)
       return false
     }
     if ((offload.needed(this.view, at) & ~port.offloads) === 0) return true
@@ -238,6 +258,7 @@ export class Deliver {
       this.counters[port.row + DROPS + reason.EGRESS_DOWN] += count
       return
     }
+    if (port.watched !== 0) this.capture.leave(port, blockAt >> 2, count)
     const sent = queue.transmit(blockAt, count)
     this.counters[port.row + TX_FRAMES] += sent
     this.counters[port.row + TX_BYTES] += sent === count ? bytes : bytes - this.refused(port, blockAt, count)
@@ -251,7 +272,9 @@ export class Deliver {
       const errno = this.i32[block + ERRORS + i]
       if (errno === 0) continue
       bytes += this.i32[block + LENGTHS + i]
-      this.counters[port.row + DROPS + reasonOf(errno)]++
+      const why = reasonOf(errno)
+      this.counters[port.row + DROPS + why]++
+      if (port.watched !== 0) this.capture.refuse(port, block, i, why)
     }
     return bytes
   }

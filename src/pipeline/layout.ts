@@ -8,6 +8,7 @@ import { Network } from '../port/network.ts'
 import { Port } from '../port/port.ts'
 import { lengthOf, MacTable } from '../table/mac.ts'
 import * as vring from '../vhost/layout.ts'
+import { LIST_LENGTH } from './capture.ts'
 
 /** Offsets in bytes within the arena. */
 export interface Layout {
@@ -16,6 +17,8 @@ export interface Layout {
   segmentAt: number
   /** the gateway's own frames */
   outboxAt: number
+  /** what captures copy */
+  captureAt: number
   /** lists of guests' buffers */
   vringAt: number
   /** one block a port */
@@ -31,16 +34,19 @@ function homeCapacity(framesPerWorker: number): number {
 }
 
 export function worker(arena: Arena, index: number, framesPerWorker: number): Layout {
-  const length = poll.LENGTH + (3 + PORT_COUNT_MAX) * BLOCK_LENGTH + vring.LENGTH + framesPerWorker * 4
+  const blocks = (3 + PORT_COUNT_MAX) * BLOCK_LENGTH
+  const length = poll.LENGTH + blocks + LIST_LENGTH + vring.LENGTH + framesPerWorker * 4
   const { at } = arena.allocate(`worker/${index}`, length)
   const burstAt = at + poll.LENGTH
-  const vringAt = burstAt + 3 * BLOCK_LENGTH
+  const captureAt = burstAt + 3 * BLOCK_LENGTH
+  const vringAt = captureAt + LIST_LENGTH
   const portBlocksAt = vringAt + vring.LENGTH
   return {
     pollAt: at,
     burstAt,
     segmentAt: burstAt + BLOCK_LENGTH,
     outboxAt: burstAt + 2 * BLOCK_LENGTH,
+    captureAt,
     vringAt,
     portBlocksAt,
     stackAt: portBlocksAt + PORT_COUNT_MAX * BLOCK_LENGTH,

@@ -6,7 +6,7 @@ import { type Pool, STRIDE } from '../memory/pool.ts'
 import type { Port } from '../port/port.ts'
 import * as ethernet from '../wire/ethernet.ts'
 import * as vnet from '../wire/vnet.ts'
-import { type Burst, DROPPED, UNDECIDED } from './burst.ts'
+import { type Burst, dropped, UNDECIDED } from './burst.ts'
 import { packetLength, validate } from './offload.ts'
 import * as reason from './reason.ts'
 
@@ -64,7 +64,7 @@ export class Parse {
       if (packetLength(this.view, at, length) > port.network.mtu) why = reason.OVERSIZE
     }
     if (why < 0) return
-    burst.verdict[i] = DROPPED
+    burst.verdict[i] = dropped(why)
     this.counters[port.row + DROPS + why]++
   }
 }

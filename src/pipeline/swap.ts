@@ -22,6 +22,7 @@ import { VhostQueue } from '../vhost/queue.ts'
 import type { Dataplane } from './dataplane.ts'
 import type { Layout } from './layout.ts'
 import {
+  type CaptureProgram,
   MEMORY,
   type NetworkProgram,
   type PortProgram,
@@ -29,6 +30,7 @@ import {
   type QueueProgram,
   VHOST,
 } from './program.ts'
+import { Watch } from './watch.ts'
 
 export class Swap {
   private readonly arena: Arena
@@ -38,6 +40,7 @@ export class Swap {
   private readonly counters: Float64Array
   private readonly worker: number
   private readonly setup: Setup
+  private readonly watch: Watch
   /** this worker's queues, by port incarnation */
   private readonly attached = new Map<string, Attached>()
 
@@ -56,8 +59,9 @@ export class Swap {
     this.counters = counters
     this.worker = worker
     const { ports, none, deliver, crossing } = dataplane
-    const { outboxAt } = layout
-    this.setup = new Setup({ arena, pool, counters, ports, none, deliver, crossing, outboxAt })
+    const { outboxAt, pollAt: clockAt } = layout
+    this.watch = new Watch(arena, dataplane.capture, ports)
+    this.setup = new Setup({ arena, pool, counters, ports, none, deliver, crossing, outboxAt, clockAt })
   }
 
   /** Applies `program`; returns this worker's queues that are new and those that went. */
@@ -81,6 +85,7 @@ export class Swap {
     dataplane.gateway =
       this.worker === 0 ? this.setup.run(program.gateway, program.networks, networks, now) : null
     const queues = this.queues(program)
+    this.watch.mark()
     this.setup.announce()
     return queues
   }
@@ -93,6 +98,11 @@ export class Swap {
         removed += each.macs.flush(port)
     }
     return removed
+  }
+
+  /** A capture begins, goes on with other ports, or ends. */
+  capture(slot: number, program: CaptureProgram | null): void {
+    this.watch.set(slot, program)
   }
 
   /** The addresses that a guarded port holds now. */

@@ -100,6 +100,7 @@ class Worker implements Desk {
     if (order.type === 'neighbours') return swap.unlearn(order.network)
     if (order.type === 'flows') return swap.forget(order)
     if (order.type === 'sets') return carry(this.arena, order.changes, this.poll.now)
+    if (order.type === 'capture') swap.capture(order.slot, order.capture)
     if (order.type === 'guard') swap.guard(order.port, order.addresses)
     return 0
   }

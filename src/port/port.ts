@@ -45,6 +45,8 @@ export class Port {
   pendingBytes = 0
   /** it is on the list of ports to flush */
   active = false
+  /** captures that see its frames, a bit each */
+  watched = 0
 
   constructor(index: number, incarnation: number, network: Network, row: number, blockAt: number) {
     this.index = index

@@ -97,6 +97,11 @@ export class Journal {
     this.isOpen = at !== 0
   }
 
+  /** of the rules in force, 0 where nothing is written */
+  get generation(): number {
+    return this.isOpen ? this.i32[this.base + GENERATION] : 0
+  }
+
   /** From now on rules have the numbers of another ruleset. */
   turn(): void {
     if (this.isOpen) Atomics.store(this.i32, this.base + GENERATION, this.i32[this.base + GENERATION] + 1)

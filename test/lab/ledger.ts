@@ -40,10 +40,10 @@ export class Ledger {
       if (isOut) this.note(at, length)
       return isOut
     }
-    const count = fragments['count'].bind(fragments)
-    fragments['count'] = (d: number, why: number) => {
+    const give = fragments['give'].bind(fragments)
+    fragments['give'] = (d: number, why: number) => {
       const before = this.dropped
-      count(d, why)
+      give(d, why)
       this.late += this.dropped - before
     }
   }

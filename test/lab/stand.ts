@@ -15,6 +15,7 @@ import { Arena } from '../../src/memory/arena.ts'
 import { BLOCK_LENGTH, LENGTHS } from '../../src/memory/block.ts'
 import { block, DROPS, PORT_COUNT_MAX, rowOf } from '../../src/memory/counters.ts'
 import { Pool, STRIDE } from '../../src/memory/pool.ts'
+import { Capture } from '../../src/pipeline/capture.ts'
 import { Crossing } from '../../src/pipeline/crossing.ts'
 import { Deliver } from '../../src/pipeline/deliver.ts'
 import * as layout from '../../src/pipeline/layout.ts'
@@ -88,9 +89,10 @@ export class Stand {
     this.network.link = this.link
     Object.assign(this.link, { high: 0x02aa, low: 1, address: address(GATEWAY.address), mask: -256, mtu })
     const segmenter = new Segmenter(arena, this.pool, places.segmentAt)
+    const capture = new Capture(arena, this.pool, places.captureAt)
     const deliver = new Deliver(
       ...([arena, this.pool, this.counters, this.ports] as const),
-      ...([crossing, segmenter, places.segmentAt, 0] as const),
+      ...([crossing, segmenter, capture, places.segmentAt, 0] as const),
     )
     const outboxAt = arena.allocate('outbox', BLOCK_LENGTH).at
     this.outbox = new Outbox(arena, this.pool, deliver, crossing, outboxAt)
