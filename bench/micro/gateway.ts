@@ -201,6 +201,7 @@ export function gateway(capacity: number) {
         redirects: [],
         tallyAt: arena.allocate('tally', tally.LENGTH).at,
         journalAt: arena.allocate('journal', journal.lengthOf()).at,
+        chronicleAt: 0,
         names: null,
       },
     },

@@ -1,6 +1,7 @@
 /** The form of what is added at run time, by command line and API. */
 import * as z from 'zod'
-import { mac, mapping, Name, Network, Port, Publish } from './schema.ts'
+import { mapping } from './form.ts'
+import { mac, Name, Network, Port, Publish } from './schema.ts'
 
 /** A static MAC address. */
 export const Mac = mapping({ network: Name, mac, port: z.string('the name of a port').max(64) })

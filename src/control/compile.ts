@@ -50,7 +50,9 @@ export function program(
     port(member, nets.get(member.spec.network)!, workers, ground),
   )
   const { memory, timeouts, redirects } = ground
-  return { networks, ports, gateway: { ...memory, timeouts, redirects, names: ground.names(nets, members) } }
+  const chronicleAt = ground.isLogged ? memory.chronicleAt : 0
+  const names = ground.names(nets, members)
+  return { networks, ports, gateway: { ...memory, timeouts, redirects, chronicleAt, names } }
 }
 
 function network(

@@ -13,11 +13,21 @@ export interface Configuration {
   state: string
   /** flows that are tracked at once; timeouts in milliseconds by the kernel's names, those that were written */
   conntrack: { capacity: number; timeouts: Record<string, number> }
+  flowLog: FlowLogConfiguration | null
   networks: Map<string, NetworkConfiguration>
   ports: Map<string, PortConfiguration>
   /** what is in force in iptables-save's and ipset-save's format, null for nothing */
   rules: Written | null
   sets: Written | null
+}
+
+/** Where begins and ends of connections are told: a file of JSON lines, an IPFIX collector, or both. */
+export interface FlowLogConfiguration {
+  /** absolute */
+  file: string | null
+  ipfix: { host: string; port: number } | null
+  /** observation domain of IPFIX */
+  domain: number
 }
 
 /** Addresses that the DHCP server hands out; `first` and `last` are int32. */

@@ -10,6 +10,7 @@ import { addresses, interfaceMtu } from '../port/host.ts'
 import type { HostLink } from '../port/uplink.ts'
 import type { Mapping } from '../service/publish.ts'
 import * as binding from '../table/binding.ts'
+import * as chronicle from '../table/chronicle.ts'
 import * as flow from '../table/flow.ts'
 import * as journal from '../table/journal.ts'
 import * as neighbour from '../table/neighbour.ts'
@@ -58,6 +59,8 @@ export function fit(capacity: number, rest: number): void {
 
 export class Ground {
   readonly memory: Omit<GatewayProgram, 'timeouts' | 'redirects' | 'names'>
+  /** begins and ends of flows are written down */
+  isLogged = false
   timeouts: number[] = timeout.timeouts()
   /** by name of the uplink's network */
   readonly seats = new Map<string, Seat>()
@@ -86,6 +89,7 @@ export class Ground {
       neighbourCapacity: NEIGHBOURS,
       tallyAt: arena.allocate('tally', tally.LENGTH).at,
       journalAt: arena.allocate('journal', journal.lengthOf()).at,
+      chronicleAt: arena.allocate('chronicle', chronicle.lengthOf()).at,
     }
   }
 
@@ -125,7 +129,8 @@ export class Ground {
   }
 
   /** Takes over what a configuration says of ways outside: seats, timeouts, the host's addresses. */
-  survey({ networks, conntrack }: Configuration): void {
+  survey({ networks, conntrack, flowLog }: Configuration): void {
+    this.isLogged = flowLog !== null
     this.timeouts = timeout.timeouts(conntrack.timeouts)
     this.seats.clear()
     this.mtus.clear()

@@ -1,5 +1,5 @@
 /** From what was written to what is meant: defaults filled in, every value in its own type. The form is checked before. */
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve as resolvePath } from 'node:path'
 import * as address from './address.ts'
 import type { Configuration, NetworkConfiguration, PortConfiguration } from './configuration.ts'
 import { gateway, leadsOutside } from './gateway.ts'
@@ -37,7 +37,7 @@ export interface PublishEntry {
 
 /** All that makes a configuration, in the order of precedence: the file, then runtime.yaml, then `run`. */
 export interface Parts {
-  settings: Pick<FileInput, 'workers' | 'socket' | 'http' | 'state' | 'conntrack'>
+  settings: Pick<FileInput, 'workers' | 'socket' | 'http' | 'state' | 'conntrack' | 'flowLog'>
   networks: Map<string, NetworkEntry>
   ports: Map<string, PortEntry>
   /** ports published at run time */
@@ -212,12 +212,23 @@ function conntrack(input: FileInput['conntrack']): Configuration['conntrack'] {
   return { capacity: input?.capacity ?? FLOWS, timeouts }
 }
 
+function flowLog(input: FileInput['flowLog'], state: string): Configuration['flowLog'] {
+  if (input === undefined || input === 'off') return null
+  const { file, ipfix, domain } = input
+  return {
+    file: file === undefined ? null : resolvePath(state, file),
+    ipfix: ipfix === undefined ? null : listen(ipfix),
+    domain: domain ?? 1,
+  }
+}
+
 /** The configuration that the parts mean. Call `consistency.check` on it before anybody acts on it. */
 export function resolve(parts: Parts): Configuration {
   const { settings, publish = [] } = parts
   const http = settings.http ?? HTTP
   const networks = new Map([...parts.networks].map(([name, entry]) => [name, network(name, entry, publish)]))
   const socket = settings.socket ?? home.socket()
+  const state = settings.state ?? home.state()
   const ports = [...parts.ports].map(
     ([name, entry]) => [name, port(name, entry, networks.get(entry.input.network), dirname(socket))] as const,
   )
@@ -226,8 +237,9 @@ export function resolve(parts: Parts): Configuration {
     socket,
     socketMode: SOCKET_MODE,
     http: http === 'off' ? null : listen(http),
-    state: settings.state ?? home.state(),
+    state,
     conntrack: conntrack(settings.conntrack),
+    flowLog: flowLog(settings.flowLog, state),
     networks,
     ports: new Map(ports),
     rules: null,

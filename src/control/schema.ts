@@ -6,36 +6,9 @@
  */
 import * as z from 'zod'
 import * as address from './address.ts'
+import { FlowLog } from './flowlog/schema.ts'
+import { choice, flag, integer, mapping, off, text } from './form.ts'
 import * as quantity from './quantity.ts'
-
-/** A string that a parser accepts; `expected` is both the message and the description. */
-function text(expected: string, accepts: (value: string) => boolean, pattern?: RegExp) {
-  const base = z.string(expected)
-  const shaped = pattern === undefined ? base : base.regex(pattern, expected)
-  return shaped.refine(accepts, expected).describe(expected)
-}
-
-function integer(low: number, high: number) {
-  const expected = `an integer from ${low} to ${high}`
-  return z.int(expected).min(low, expected).max(high, expected).describe(expected)
-}
-
-function choice<const T extends readonly [string, ...string[]]>(values: T) {
-  return z.enum(
-    values,
-    values.length === 1 ? values[0] : `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`,
-  )
-}
-
-const flag = z.boolean('true or false')
-
-export function mapping<T extends z.ZodRawShape>(shape: T) {
-  const keys = Object.keys(shape).join(', ')
-  return z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === 'unrecognized_keys' ? `one of ${keys}` : `a mapping with the keys ${keys}`,
-  })
-}
 
 const isFour = (value: string) => address.ipv4(value) !== null
 const isCidr = (value: string) =>
@@ -91,9 +64,6 @@ export const Name = text(
 )
 /** 68 is the least an IPv4 module may offer (RFC 791), 65521 the largest the kernel sets on a TAP (65535 less the Ethernet header). */
 const mtu = integer(68, 65521)
-
-const off = <T extends z.ZodType>(schema: T, expected: string) =>
-  z.union([z.literal('off'), schema], expected)
 
 const Dhcp = off(
   mapping({
@@ -284,6 +254,7 @@ export const File = mapping({
       Object.fromEntries(timeoutNames.map((name) => [name, anyDuration.optional()])),
     ).optional(),
   }).optional(),
+  flowLog: FlowLog.optional(),
   networks: z.record(Name, Network, 'a mapping of names to networks').optional(),
   ports: z.record(Name, Port, 'a mapping of names to ports').optional(),
   rules: text('the path of a file in iptables-save format', (value) => value !== '').optional(),

@@ -5,6 +5,7 @@
  */
 import { checksum } from '../memory/checksum.ts'
 import * as reason from '../pipeline/reason.ts'
+import { CLOSED, TIMEOUT } from '../table/chronicle.ts'
 import {
   ASSURED,
   BEGIN,
@@ -93,7 +94,7 @@ export class Conntrack {
     if (protocol === ipv4.PROTOCOL_TCP) {
       const answer = this.tcp.track(flow, direction, transport, packet.end, now)
       if (answer === REOPENED) {
-        this.flows.remove(flow)
+        this.flows.remove(flow, CLOSED)
         return this.begin(packet)
       }
       if (answer !== ACCEPTED && answer !== IGNORED) return reason.CONNTRACK_INVALID
@@ -185,7 +186,7 @@ export class Conntrack {
     const { flows } = this
     const id = flows.find(source, destination, ports, packet.protocol | (packet.zone << 8))
     if (id < 0 || ((flows.words[(id >> 1) * WORDS + DEADLINE] - now) | 0) > 0) return id
-    flows.remove(id >> 1)
+    flows.remove(id >> 1, TIMEOUT)
     return -1
   }
 

@@ -52,21 +52,26 @@ export class Opening {
     }
     this.words[flow * WORDS + NETWORKS] = (ingress.port.index << 16) | egress.port.index
     this.words[flow * WORDS + NEIGHBOURS] = unresolved(ingress.port.index, egress.port.index)
-    this.seal(flow * WORDS)
+    this.seal(flow)
     return this.parts.departure.run(burst, i, flow << 1, now)
   }
 
-  /** What the flow's original packets change, as differences of checksums that lie as in the packet (RFC 1624): 0 if nothing. */
+  /**
+   * The flow is whole: it is written down, and what its original packets change is remembered, as differences of checksums that lie as in the
+   * packet (RFC 1624): 0 if nothing.
+   */
   seal(flow: number): void {
     const { words } = this
-    const source = words[flow + REPLY + DESTINATION]
-    const destination = words[flow + REPLY + SOURCE]
-    const reply = words[flow + REPLY + PORTS]
+    const f = flow * WORDS
+    this.parts.flows.chronicle?.begin(flow)
+    const source = words[f + REPLY + DESTINATION]
+    const destination = words[f + REPLY + SOURCE]
+    const reply = words[f + REPLY + PORTS]
     const ports = (reply << 16) | (reply >>> 16)
-    const isSame = words[flow + SOURCE] === source && words[flow + DESTINATION] === destination
-    if (isSame && words[flow + PORTS] === ports) return
-    const l3 = addresses(words[flow + SOURCE], words[flow + DESTINATION], source, destination)
-    words[flow + DELTAS] = (swap(l3) << 16) | swap(fold(l3 + change(words[flow + PORTS], ports)))
+    const isSame = words[f + SOURCE] === source && words[f + DESTINATION] === destination
+    if (isSame && words[f + PORTS] === ports) return
+    const l3 = addresses(words[f + SOURCE], words[f + DESTINATION], source, destination)
+    words[f + DELTAS] = (swap(l3) << 16) | swap(fold(l3 + change(words[f + PORTS], ports)))
   }
 
   /** Whether a first packet may pass on to `egress` at all; -1 or a reason. */

@@ -7,6 +7,7 @@ import type { Crossing } from '../pipeline/crossing.ts'
 import type { Deliver } from '../pipeline/deliver.ts'
 import type { GatewayProgram } from '../pipeline/program.ts'
 import type { Port } from '../port/port.ts'
+import { Chronicle } from '../table/chronicle.ts'
 import { FlowTable } from '../table/flow.ts'
 import { Neighbours } from '../table/neighbour.ts'
 import { Tally } from '../table/tally.ts'
@@ -50,6 +51,8 @@ export interface Ground {
   crossing: Crossing
   /** a burst block for the gateway's own frames, bytes */
   outboxAt: number
+  /** the clock that the worker reads with every wait, bytes */
+  clockAt: number
 }
 
 export class Parts {
@@ -83,9 +86,10 @@ export class Parts {
   readonly local: Local
   readonly bridged: Bridged
   readonly served: Served
+  private readonly clockAt: number
 
   constructor(ground: Ground, program: GatewayProgram) {
-    const { arena, pool, counters, ports, none, deliver, crossing, outboxAt } = ground
+    const { arena, pool, counters, ports, none, deliver, crossing, outboxAt, clockAt } = ground
     const { view } = arena
     const nowhere = new Link(none.network, none)
     this.arena = arena
@@ -135,6 +139,14 @@ export class Parts {
     this.local = new Local(this, new Packet(none, nowhere))
     this.bridged = new Bridged(this)
     this.served = new Served(this)
+    this.clockAt = clockAt
+  }
+
+  /** From now on begins and ends of flows are written to the region at `at`; 0: nowhere. */
+  chronicle(at: number): void {
+    const { arena, flows, clockAt } = this
+    if (at === (flows.chronicle?.at ?? 0)) return
+    flows.chronicle = at === 0 ? null : new Chronicle(arena, at, clockAt, flows.words)
   }
 
   /** The service of the control thread that the packet at hand asks for, as a bit of pipeline/program.ts; 0 for none. */

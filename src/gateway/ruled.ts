@@ -277,7 +277,7 @@ export class Ruled {
     this.words[f + MARK] = chains.mark
     this.words[f + NETWORKS] = (packet.ingress.port.index << 16) | egress.port.index
     this.words[f + NEIGHBOURS] = unresolved(packet.ingress.port.index, egress.port.index)
-    this.parts.opening.seal(f)
+    this.parts.opening.seal(flow)
     conntrack.account(flow << 1, this.bytes)
     return this.send(burst, i, flow << 1, now)
   }

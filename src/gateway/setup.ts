@@ -55,6 +55,7 @@ export class Setup {
       return null
     }
     parts.timeouts.set(wanted.timeouts)
+    parts.chronicle(wanted.chronicleAt)
     if (wanted.names !== null) parts.chains.name(wanted.names)
     const changed = this.link(parts, programs, networks, now)
     if (changed.size > 0) this.end(parts, (words, f) => this.touches(words, f, changed))

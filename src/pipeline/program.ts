@@ -99,6 +99,8 @@ export interface GatewayProgram {
   /** counters of rules, and records of what rules tell of; bytes in the arena */
   tallyAt: number
   journalAt: number
+  /** where begins and ends of flows are written, 0 while nobody wants to know */
+  chronicleAt: number
   /** what bears the names that rules mention, null without rules */
   names: Names | null
 }

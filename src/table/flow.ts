@@ -13,6 +13,7 @@
  * a flow only if its keys were the same before and after.
  */
 import type { Arena } from '../memory/arena.ts'
+import { type Chronicle, EVICTED, FORGOTTEN, TIMEOUT } from './chronicle.ts'
 import {
   CLASH,
   CONFIRMED,
@@ -89,6 +90,8 @@ export class FlowTable extends Keys {
   /** what the rules said of a flow's packets: a trail's number by direction, 16 bits each, 0 for none yet; the worker's own */
   readonly trails: Int32Array
   holder: Holder | null = null
+  /** where begins and ends are written while somebody reads them */
+  chronicle: Chronicle | null = null
   private readonly header: Int32Array
   private readonly totals: Float64Array
   /** first of the free flows up to HIGH, chained by their DEADLINE words; 0 at the end */
@@ -153,13 +156,14 @@ export class FlowTable extends Keys {
     return flow
   }
 
-  /** Ends a flow: it is found no more, and what its holder keeps for it is given back. */
-  remove(flow: number): void {
+  /** Ends a flow: it is found no more, and what its holder keeps for it is given back. `why` as in chronicle.ts. */
+  remove(flow: number, why = FORGOTTEN): void {
     const { words } = this
     const f = flow * WORDS
     const status = words[f + STATUS]
     Atomics.store(words, f + STATUS, status & ~CONFIRMED)
     this.holder?.release(flow)
+    this.chronicle?.end(flow, why)
     this.touch(this.hashOf(flow, 0), this.hashOf(flow, 1))
     this.erase(flow, 0)
     this.erase(flow, 1)
@@ -179,7 +183,7 @@ export class FlowTable extends Keys {
       const flow = this.cursor++
       const f = flow * WORDS
       if ((words[f + STATUS] & CONFIRMED) === 0 || ((words[f + DEADLINE] - now) | 0) > 0) continue
-      this.remove(flow)
+      this.remove(flow, TIMEOUT)
       ended++
     }
     return ended
@@ -234,7 +238,7 @@ export class FlowTable extends Keys {
       if ((status & ASSURED) === 0) break
     }
     if (ending < 0) return false
-    this.remove(ending)
+    this.remove(ending, EVICTED)
     this.totals[EARLY]++
     return true
   }

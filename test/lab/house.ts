@@ -96,6 +96,7 @@ export class House {
       neighbourCapacity: 64,
       tallyAt: arena.allocate('tally', tally.LENGTH).at,
       journalAt: arena.allocate('journal', journal.lengthOf()).at,
+      chronicleAt: 0,
     }
     this.set(settings)
     this.exchange()
