@@ -9,7 +9,7 @@ import { type Rig, rig, StreamQueue, stream } from './rig.ts'
 const FRAMES = 4096
 const LENGTH = 60
 
-function times(burst: number, run: () => void): () => void {
+export function times(burst: number, run: () => void): () => void {
   const rounds = FRAMES / burst
   return () => {
     for (let i = 0; i < rounds; i++) run()
@@ -17,7 +17,7 @@ function times(burst: number, run: () => void): () => void {
 }
 
 /** A rig whose second port has half of the stations, and a stream from the first to them. */
-function meet(macs: number, burst: number): { rig: Rig; queue: StreamQueue } {
+export function meet(macs: number, burst: number): { rig: Rig; queue: StreamQueue } {
   const made = rig(2, 65_536)
   const half = Math.max(1, macs >> 1)
   const queue = new StreamQueue(made.arena, stream(macs, 4096), LENGTH, burst)

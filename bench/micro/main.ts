@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { Bench } from 'tinybench'
 import { root } from '../compare/root.ts'
 import { stages, whole } from './bridge.ts'
+import { captured } from './capture.ts'
 import type { Case } from './case.ts'
 import { chains } from './chain.ts'
 import { duplex } from './duplex.ts'
@@ -38,6 +39,7 @@ async function measure(cases: Case[]): Promise<Figure[]> {
 
 const figures = await measure([
   ...whole(),
+  ...captured(),
   ...stages(),
   ...rings(),
   ...parts(),

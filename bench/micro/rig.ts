@@ -84,6 +84,7 @@ export interface Rig {
   dataplane: Dataplane
   ports: Port[]
   counters: Float64Array
+  swap: Swap
 }
 
 /** A dataplane with nothing plugged in, and the swap that brings it what a program says. */
@@ -132,7 +133,7 @@ export function rig(count: number, capacity: number, change: Partial<PortProgram
     ...change,
   }))
   swap.run({ networks: [network], ports, gateway: null }, 0)
-  return { arena, pool, dataplane, ports: dataplane.ports.slice(0, count), counters }
+  return { arena, pool, dataplane, swap, ports: dataplane.ports.slice(0, count), counters }
 }
 
 /** Pairs of stations: `macs` of them behind the egress port talk to as many behind the ingress port, in random order. */

@@ -32,7 +32,7 @@ async function run(script: string, ...words: string[]): Promise<Run> {
 const NOISE_BYTES = 16_384
 
 describe('a million frames', () => {
-  it.each(['known', 'flooded', 'offloaded', 'changing', 'dropped'])(
+  it.each(['known', 'flooded', 'offloaded', 'changing', 'dropped', 'captured', 'filtered'])(
     '%s: allocate nothing',
     async (traffic) => {
       const report = await run(bridge, traffic)

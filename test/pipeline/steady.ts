@@ -10,6 +10,7 @@ import { DYNAMIC } from '../../src/table/mac.ts'
 import { measure } from '../lab/million.ts'
 import { Rig } from '../lab/rig.ts'
 import { asking } from '../lab/super.ts'
+import { Tape } from '../lab/tape.ts'
 
 const [traffic, wasteful] = process.argv.slice(2)
 const templates = {
@@ -80,9 +81,20 @@ const sources = [0, 1, 2].map(() => new Source(rig))
 for (const [index, source] of sources.entries()) rig.port(index).queue = source
 for (let station = 0; station < 100; station++) rig.macs().insert(0x0200, 1000 + station, 1, DYNAMIC, 0)
 
+/** A capture of everything, whose reader is quick, or of what no frame is. */
+const tape = new Tape(rig.arena, 2 ** 20)
+const NOTHING = Int32Array.from([0x28, 12, 0x15 | (1 << 24), 0x88cc, 0x06, 65_535, 0x06, 0])
+if (traffic === 'captured' || traffic === 'filtered') {
+  const ports = [0, 1, 2].map((index): [number, number] => [index, index + 1])
+  const filter = traffic === 'filtered' ? NOTHING : null
+  const what = { snap: 65_535, directions: 3, drops: false, filter, ports }
+  rig.swap.capture(0, { at: tape.at, words: tape.words, ...what })
+}
+
 function move(count: number): void {
   for (let done = 0; done < count; ) {
     const port = traffic === 'changing' && done % 3 === 0 ? 2 : 0
+    tape.skip()
     done += rig.dataplane.service(rig.port(port), sources[port])
     // The clock goes on a millisecond a burst, so ageing, sweeping and allowances work.
     rig.time = (rig.time + 1) | 0
