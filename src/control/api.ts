@@ -9,7 +9,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Metrics } from './metrics.ts'
 import { document } from './openapi.ts'
 import { pathText, problems } from './problem.ts'
-import { Absent, Refusal } from './refusal.ts'
+import { Absent, Busy, Refusal } from './refusal.ts'
 import type { Route, Service } from './route.ts'
 import { routes } from './routes.ts'
 import { TEXT_LENGTH_MAX } from './written.ts'
@@ -36,7 +36,7 @@ function failure(error: Error & { statusCode?: number }): {
   if (error instanceof Refusal) {
     const lines = [...error.lines]
     return {
-      status: error instanceof Absent ? 404 : 409,
+      status: error instanceof Absent ? 404 : error instanceof Busy ? 503 : 409,
       body: lines.length > 1 ? { error: lines[0], lines } : { error: lines[0] },
     }
   }
@@ -115,8 +115,11 @@ export class Api {
       const { body } = failure(Refusal.of(found.map((each) => `${pathText(each.path)}: ${each.text}`)))
       return reply.code(400).send(body)
     }
+    // A stream without end has begun with its head.
+    if (request.method === 'HEAD' && route.type !== undefined) return reply.type(route.type).send('')
     const result = await route.handle(this.serving as Serving, call)
-    return reply.type(result instanceof Readable ? 'application/x-ndjson' : 'application/json').send(result)
+    const type = result instanceof Readable ? (route.type ?? 'application/x-ndjson') : 'application/json'
+    return reply.type(type).send(result)
   }
 
   /** Refuses what a connection may not ask for. */
@@ -140,12 +143,13 @@ export class Api {
 
   private fail(error: Error, reply: FastifyReply): void {
     const { status, body } = failure(error)
-    if (status >= 500) this.onError(error)
+    if (status === 500) this.onError(error)
     void reply.code(status).send(body)
   }
 
   /** Answers from now on; null refuses again. */
   serve(serving: Serving | null): void {
+    if (serving === null) this.serving?.audience.close()
     this.serving = serving
   }
 
@@ -176,7 +180,7 @@ export class Api {
 
   /** Stops listening; answers under way are finished. */
   async close(): Promise<void> {
-    this.serving = null
+    this.serve(null)
     await Promise.all(
       this.listeners.map(
         (server) =>

@@ -7,6 +7,7 @@ import type { Logger } from 'pino'
 import { notify } from '../port/notify.ts'
 import * as reaper from '../port/reaper.ts'
 import { Api } from './api.ts'
+import { Audience } from './audience.ts'
 import type { Configuration } from './configuration.ts'
 import { claim } from './endpoint.ts'
 import { find } from './file.ts'
@@ -107,6 +108,7 @@ export class Daemon {
       fabric,
       registry,
       metrics,
+      audience: new Audience(fabric.plant),
       reload: () => this.reload(),
       stop: () => void this.end('the API'),
     })

@@ -5,6 +5,7 @@ import {
   ASSURED,
   BYTES,
   CONFIRMED,
+  COUNT,
   CREATED,
   DEADLINE,
   DESTINATION,
@@ -107,18 +108,26 @@ export function selection({ protocol, source, destination }: FlowQuery): Record<
   return { protocol: Number(number ?? 0), source: address(source), destination: address(destination) }
 }
 
+/** The table's words, and the highest number that a flow has. */
+export function table({ arena, at, capacity }: FlowSource): { words: Int32Array; high: number } {
+  const words = new Int32Array(arena.buffer, at + HEADER * 4, (capacity + 1) * WORDS)
+  return { words, high: Math.min(Atomics.load(new Int32Array(arena.buffer, at, HEADER), HIGH), capacity) }
+}
+
+/** Copies a live flow's words; false for one that ended, and perhaps made place for another, meanwhile. */
+export function copy(words: Int32Array, flow: number, to: Int32Array): boolean {
+  const f = flow * WORDS
+  if ((Atomics.load(words, f + STATUS) & CONFIRMED) === 0) return false
+  to.set(words.subarray(f, f + WORDS))
+  const isSame = [SOURCE, PORTS, REPLY + PORTS].every((word) => Atomics.load(words, f + word) === to[word])
+  return isSame && (Atomics.load(words, f + STATUS) & CONFIRMED) !== 0
+}
+
 /** Copies of the live flows' words, one after the other in the same array. */
-function* live({ arena, at, capacity }: FlowSource): Generator<Int32Array> {
-  const all = new Int32Array(arena.buffer, at + HEADER * 4, (capacity + 1) * WORDS)
-  const high = Math.min(Atomics.load(new Int32Array(arena.buffer, at, HEADER), HIGH), capacity)
-  const copy = new Int32Array(WORDS)
-  for (let f = WORDS; f <= high * WORDS; f += WORDS) {
-    if ((Atomics.load(all, f + STATUS) & CONFIRMED) === 0) continue
-    copy.set(all.subarray(f, f + WORDS))
-    // A flow that ended meanwhile, and perhaps another in its place, is no row.
-    const isSame = [SOURCE, PORTS, REPLY + PORTS].every((word) => Atomics.load(all, f + word) === copy[word])
-    if (isSame && (Atomics.load(all, f + STATUS) & CONFIRMED) !== 0) yield copy
-  }
+function* live(source: FlowSource): Generator<Int32Array> {
+  const { words, high } = table(source)
+  const one = new Int32Array(WORDS)
+  for (let flow = 1; flow <= high; flow++) if (copy(words, flow, one)) yield one
 }
 
 function protocolOf(words: Int32Array): string {
@@ -234,4 +243,9 @@ export function tally(source: FlowSource): FlowTally[] {
 /** Flows ever made. */
 export function created({ arena, at }: FlowSource): number {
   return new Float64Array(arena.buffer, at, HEADER / 2)[CREATED]
+}
+
+/** Flows that live. */
+export function count({ arena, at }: FlowSource): number {
+  return new Int32Array(arena.buffer, at, HEADER)[COUNT]
 }

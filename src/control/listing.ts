@@ -82,10 +82,13 @@ function siteOf({ hidden, name, network, type }: Spec): string {
 }
 
 /** Ports, and with `all` those of gateways too: `<network>`, which stands for it inside, and `<network>-uplink`. */
-export function ports(plant: Plant, all = false): PortRow[] {
+export function shown(plant: Plant, all: boolean): Member[] {
   const isShown = ({ hidden, name }: Spec) => !hidden || (all && /^[\w.-]+$/.test(name))
-  const members = [...plant.members.values()].filter(({ spec }) => isShown(spec))
-  return members.map((member) => {
+  return [...plant.members.values()].filter(({ spec }) => isShown(spec))
+}
+
+export function ports(plant: Plant, all = false): PortRow[] {
+  return shown(plant, all).map((member) => {
     const { spec, index } = member
     const offloads = OFFLOAD_NAMES.filter((_, bit) => ((member.device?.offloads ?? 0) >> bit) & 1)
     const network = siteOf(spec)

@@ -31,7 +31,7 @@ export interface TopFlow extends FlowRow {
 export interface Sample {
   /** milliseconds since 1970 */
   time: number
-  /** since the sample before */
+  /** since the sample before, which the rates are over; 0, and nothing has a rate, if there is none before */
   seconds: number
   uptimeSeconds: number
   memoryBytes: number

@@ -14,6 +14,12 @@ function content(schema: z.ZodType, io: 'input' | 'output'): object {
   return { content: { 'application/json': { schema: jsonSchema(schema, io) } } }
 }
 
+/** A stream is described by what each of its events carries. */
+function answer({ answer: schema, type }: Route): object {
+  if (type === undefined) return content(schema as z.ZodType, 'output')
+  return { content: { [type]: { schema: jsonSchema(schema as z.ZodType, 'output') } } }
+}
+
 const text = { required: true, content: { 'text/plain': { schema: { type: 'string' } } } }
 const error = { $ref: '#/components/responses/error' }
 
@@ -29,8 +35,7 @@ function operation(route: Route): object {
     schema,
   }))
   const parameters = [...path, ...query]
-  const success =
-    route.answer === undefined ? {} : { 200: { description: 'Done', ...content(route.answer, 'output') } }
+  const success = route.answer === undefined ? {} : { 200: { description: 'Done', ...answer(route) } }
   const readOnly = route.method === 'GET' ? {} : { 403: error, 400: error, 409: error }
   return {
     summary: route.summary,

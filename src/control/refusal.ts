@@ -23,3 +23,6 @@ export class Refusal extends Error {
 
 /** The thing that was named does not exist. */
 export class Absent extends Refusal {}
+
+/** There is no room for it now. */
+export class Busy extends Refusal {}

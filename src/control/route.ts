@@ -1,5 +1,6 @@
 /** What a route of the API is: by which schema it is read and answered, and what it does. */
-import type * as z from 'zod'
+import * as z from 'zod'
+import type { Audience } from './audience.ts'
 import type { Registry } from './registry.ts'
 import type { Switch } from './switch.ts'
 
@@ -7,6 +8,7 @@ import type { Switch } from './switch.ts'
 export interface Service {
   fabric: Switch
   registry: Registry
+  audience: Audience
   /** the file that reload reads, found anew when none was named */
   reload: () => Promise<void>
   stop: () => void
@@ -26,6 +28,10 @@ export interface Route {
   body?: z.ZodType
   /** the body is text/plain, of at most TEXT_LENGTH_MAX */
   text?: boolean
+  /** the media type of an answer that is a stream without end */
+  type?: string
+  /** never served over TCP */
+  isPrivate?: boolean
   answer?: z.ZodType
   /** absent: the feature does not exist yet */
   handle?: (service: Service, call: Call) => unknown
@@ -33,4 +39,10 @@ export interface Route {
 
 export function done(action: Promise<unknown>): Promise<{ done: true }> {
   return action.then(() => ({ done: true }))
+}
+
+/** A number in a query. */
+export function whole(low: number, high: number) {
+  const expected = `an integer from ${low} to ${high}`
+  return z.coerce.number(expected).int(expected).min(low, expected).max(high, expected).optional()
 }

@@ -15,6 +15,7 @@ import { done, type Route, type Service } from './route.ts'
 import * as schema from './schema.ts'
 import { traffic } from './traffic.ts'
 import { version } from './version.ts'
+import { watch } from './watch.ts'
 
 /** The same schemas as the file's, with the name beside the other keys. */
 const NewNetwork = schema.Network.extend({ name: schema.Name })
@@ -240,5 +241,6 @@ export const routes: readonly Route[] = [
   ...firewall,
   ...collection,
   ...explained,
+  ...watch,
   ...later,
 ]

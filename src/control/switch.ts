@@ -52,7 +52,7 @@ interface Told {
 }
 
 export class Switch extends EventEmitter<Told> {
-  private readonly plant: Plant
+  readonly plant: Plant
   private readonly works: Works
   private readonly looker: NodeJS.Timeout
   readonly events: Events

@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import { NewPublish } from './added.ts'
 import * as answer from './answer.ts'
-import { done, type Route } from './route.ts'
+import { done, type Route, whole } from './route.ts'
 import * as schema from './schema.ts'
 
 /** A listing is one text: more rows than these do not fit into memory well. */
@@ -18,7 +18,7 @@ const Flows = Which.extend({
   protocol: z
     .enum(['tcp', 'udp', 'icmp', 'gre', 'sctp', 'unknown'], 'tcp, udp, icmp, gre, sctp or unknown')
     .optional(),
-  limit: z.coerce.number('a number').int().min(1).max(FLOWS_MAX).optional(),
+  limit: whole(1, FLOWS_MAX),
 })
 
 export const traffic: readonly Route[] = [
