@@ -1,5 +1,5 @@
 /** The daemon's API as the command line calls it: HTTP over the unix socket. */
-import { request } from 'node:http'
+import { type IncomingMessage, request } from 'node:http'
 import { createInterface } from 'node:readline'
 import { meant } from '../control/home.ts'
 import { Refusal } from '../control/refusal.ts'
@@ -24,6 +24,30 @@ function unreachable(socket: string, error: NodeJS.ErrnoException): Refusal {
   return new Refusal(`socket ${socket}`, error.message, 'see the log of the switch')
 }
 
+/** Reads an answer to its end; resolves to its JSON. Throws a Refusal with the daemon's own line. */
+function read<T>(socket: string, response: IncomingMessage): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    response.on('data', (chunk: Buffer) => chunks.push(chunk))
+    response.on('error', (error) => reject(unreachable(socket, error)))
+    response.on('end', () => {
+      try {
+        const answer = JSON.parse(Buffer.concat(chunks).toString('utf8')) as T & {
+          error?: string
+          lines?: string[]
+        }
+        if ((response.statusCode ?? 500) < 400) resolve(answer)
+        else
+          reject(Refusal.of(answer.lines ?? [answer.error ?? `the switch answered ${response.statusCode}`]))
+      } catch {
+        reject(
+          new Refusal(`socket ${socket}`, 'what answers there is no switch', 'choose another with --socket'),
+        )
+      }
+    })
+  })
+}
+
 /** Calls the API; resolves to the answer's JSON. Throws a Refusal with the daemon's own line. */
 export function call<T>(
   socket: string,
@@ -36,49 +60,42 @@ export function call<T>(
     const type = typeof body === 'string' ? 'text/plain' : 'application/json'
     const headers =
       text === undefined ? {} : { 'content-type': type, 'content-length': Buffer.byteLength(text) }
-    const asked = request({ socketPath: socket, method, path, headers, agent: false }, (response) => {
-      const chunks: Buffer[] = []
-      response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.on('error', (error) => reject(unreachable(socket, error)))
-      response.on('end', () => {
-        try {
-          const answer = JSON.parse(Buffer.concat(chunks).toString('utf8')) as T & {
-            error?: string
-            lines?: string[]
-          }
-          if ((response.statusCode ?? 500) < 400) resolve(answer)
-          else
-            reject(Refusal.of(answer.lines ?? [answer.error ?? `the switch answered ${response.statusCode}`]))
-        } catch {
-          reject(
-            new Refusal(
-              `socket ${socket}`,
-              'what answers there is no switch',
-              'choose another with --socket',
-            ),
-          )
-        }
-      })
-    })
+    const asked = request({ socketPath: socket, method, path, headers, agent: false }, (response) =>
+      resolve(read(socket, response)),
+    )
     asked.on('error', (error) => reject(unreachable(socket, error)))
     asked.setTimeout(ANSWER_MS, () => asked.destroy(new Error(`no answer within ${ANSWER_MS / 1000} s`)))
     asked.end(text)
   })
 }
 
-/** Calls `online` with every line of an answer that goes on, until the switch ends or the connection breaks. */
-export function follow(socket: string, path: string, online: (line: string) => void): Promise<void> {
+/** Calls `online` with every line of an answer that goes on, until the switch ends or `signal` says so; rejects if the connection breaks. */
+export function follow(
+  socket: string,
+  path: string,
+  online: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<void> {
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath: socket, path, agent: false }, (response) => {
+    const failed = (error: Error) => (signal?.aborted ? resolve() : reject(unreachable(socket, error)))
+    const asked = request({ socketPath: socket, path, agent: false, signal }, (response) => {
       if (response.statusCode !== 200) {
-        response.destroy()
-        reject(new Refusal(`socket ${socket}`, `the switch answered ${response.statusCode}`, 'see its log'))
+        resolve(read(socket, response))
         return
       }
-      response.on('error', (error) => reject(unreachable(socket, error)))
-      createInterface({ input: response }).on('line', online).on('close', resolve)
+      const lines = createInterface({ input: response })
+      lines.on('error', failed).on('close', resolve)
+      lines.on('line', (line) => {
+        try {
+          online(line)
+        } catch (error) {
+          reject(error)
+          lines.close()
+          asked.destroy()
+        }
+      })
     })
-    asked.on('error', (error) => reject(unreachable(socket, error)))
+    asked.on('error', failed)
     asked.end()
   })
 }

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { Refusal } from '../control/refusal.ts'
 
-const nouns = ['top', 'capture']
+const nouns = ['capture']
 
 export function later(program: Command): void {
   for (const noun of nouns)

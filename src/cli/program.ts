@@ -15,6 +15,7 @@ import { publish } from './publish.ts'
 import { rules } from './rules.ts'
 import { run } from './run.ts'
 import { sets } from './set.ts'
+import { top } from './top.ts'
 import { daemon } from './up.ts'
 import { why } from './why.ts'
 
@@ -42,6 +43,7 @@ export function program(): Command {
     sets,
     why,
     rules,
+    top,
     later,
   ])
     add(root)

@@ -37,6 +37,7 @@ const talking = [
   'set add a 192.0.2.1 timeout 60 --exist',
   'why x --port vm1',
   'run --network lan -- true',
+  'top --once',
 ]
 
 describe.runIf(existsSync(bundle))('bridgeport', () => {
@@ -54,6 +55,7 @@ describe.runIf(existsSync(bundle))('bridgeport', () => {
     [['mac', 'add', '52:54:00:00:00:01'], /--network/],
     [['up', '-c'], /argument missing/],
     [['set', 'add', 'a'], /entry/],
+    [['top', '--interval', '0'], /a number from 0.25 to 60/],
   ])('%j is wrong usage: status 2', async (argv, line) => {
     const { status, stderr, stdout } = await run(argv)
     expect(status).toBe(2)
@@ -78,7 +80,15 @@ describe.runIf(existsSync(bundle))('bridgeport', () => {
       expect((await run(argv, { BRIDGEPORT_SOCKET: '/y.sock' })).stderr).toContain('at /x.sock;')
   })
 
-  it.each(['top', 'capture vm1 -w -'])('%s is not available yet: status 1', async (command) => {
+  it('top needs a terminal, --json one view: status 1, and what to do instead', async () => {
+    expect(await run(['top'])).toMatchObject({
+      status: 1,
+      stderr: 'bridgeport: top: it needs a terminal; use --once for one view as text\n',
+    })
+    expect((await run(['top', '--json'])).stderr).toMatch(/^bridgeport: top --json: .*--once\n$/)
+  })
+
+  it.each(['capture vm1 -w -'])('%s is not available yet: status 1', async (command) => {
     const { status, stderr } = await run(command.split(' '))
     expect(status).toBe(1)
     expect(stderr).toMatch(/^bridgeport: .*not available yet.*\n$/)
