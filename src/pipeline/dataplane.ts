@@ -159,7 +159,7 @@ export class Dataplane {
       if (burst.count === 0) continue
       total += burst.count
       const isSeen = this.capture.active
-      if (isSeen) this.capture.begin(burst.count)
+      if (isSeen) this.capture.begin()
       this.decide(burst)
       this.deliver.run(burst)
       if (isSeen) this.capture.settle(burst, burst.count)

@@ -10,8 +10,14 @@
  * A and X are int32 here and are compared as uint32, so that V8 keeps them in registers. The source holds integers only.
  */
 
+import { LENGTHS } from '../memory/block.ts'
+import { STRIDE } from '../memory/pool.ts'
+
 /** Whether a frame of `length` bytes at offset `at` of the arena is wanted: 0 if not. */
 export type Filter = (at: number, length: number) => number
+
+/** The same for frames `from` to `to` of a burst block (int32 position): the places of those that are wanted go into `found`; returns how many. */
+export type Sieve = (block: number, from: number, to: number, found: Int32Array) => number
 
 /** BPF_MAXINSNS */
 const LENGTH_MAX = 4096
@@ -189,10 +195,29 @@ function source(program: Int32Array): string {
   return text
 }
 
+/** Registers and words of memory, as the body wants them. */
+function registers(program: Int32Array): string {
+  const used = Array.from({ length: MEMORY }, (_, word) => word)
+  const isUsed = (word: number) =>
+    program.some((k, i) => i % 2 === 1 && k === word && codeOf(program, i >> 1) in WORD)
+  return ['a=0,x=0', ...used.filter(isUsed).map((word) => `m${word}=0`)].join()
+}
+
 /** Makes a function of a program, over the arena. Throws an Error if verify() does. */
 export function compileFilter(program: Int32Array, view: DataView): Filter {
   verify(program)
-  const words = Array.from({ length: MEMORY }, (_, word) => `m${word}=0`).join()
-  const body = `at|=0;length|=0;let a=0,x=0,${words};\n${source(program)}`
+  const body = `at|=0;length|=0;let ${registers(program)};\n${source(program)}`
   return new Function('v', `'use strict';return(at,length)=>{${body}}`)(view)
+}
+
+/** The same as a loop over frames of the pool whose slot 0 begins its frame at `base`: what a return said of one frame, it says and goes on. */
+export function compileSieve(program: Int32Array, view: DataView, i32: Int32Array, base: number): Sieve {
+  verify(program)
+  const each = source(program)
+    .replaceAll('return a;', '{if(a!==0)found[n++]=i;continue}')
+    .replaceAll('return 0;', 'continue;')
+    .replaceAll(/return -?\d+;/g, '{found[n++]=i;continue}')
+  const frame = `const at=${base}+w[block+i]*${STRIDE}|0,length=w[block+${LENGTHS}+i];let ${registers(program)};`
+  const loop = `let n=0;for(let i=from|0;i<to;i++){${frame}\n${each}}return n`
+  return new Function('v', 'w', `'use strict';return(block,from,to,found)=>{block|=0;${loop}}`)(view, i32)
 }

@@ -1,7 +1,8 @@
 // Hot: one capture's records in one worker. Cost: see capture.ts.
 /** The writing end of a capture's ring; record.ts has the layout. What is written is seen by the reader once it is published. */
 import type { Arena } from '../memory/arena.ts'
-import { compileFilter, type Filter } from './filter.ts'
+import type { Pool } from '../memory/pool.ts'
+import { compileSieve, type Sieve } from './filter.ts'
 import type { CaptureProgram } from './program.ts'
 import {
   BLOCK,
@@ -27,7 +28,7 @@ export class Recorder {
   readonly drops: boolean
   /** bytes of a frame that are kept */
   readonly snap: number
-  private readonly filter: Filter | null
+  private readonly sieve: Sieve | null
   private readonly i32: Int32Array
   private readonly header: number
   private readonly ring: number
@@ -36,14 +37,14 @@ export class Recorder {
   private head: number
   private tail: number
 
-  constructor(arena: Arena, program: CaptureProgram) {
+  constructor(arena: Arena, pool: Pool, program: CaptureProgram) {
     const { at, words, snap, directions, drops, filter } = program
     this.at = at
     this.inbound = (directions & INBOUND) !== 0
     this.outbound = (directions & OUTBOUND) !== 0
     this.drops = drops
     this.snap = snap
-    this.filter = filter === null ? null : compileFilter(filter, arena.view)
+    this.sieve = filter === null ? null : compileSieve(filter, arena.view, arena.i32, pool.base)
     this.i32 = arena.i32
     this.header = at >> 2
     this.ring = this.header + HEADER
@@ -52,9 +53,11 @@ export class Recorder {
     this.tail = this.head
   }
 
-  /** True if the filter lets the frame of `length` bytes at `at` through. */
-  wants(at: number, length: number): boolean {
-    return this.filter === null || this.filter(at, length) !== 0
+  /** Writes which of the frames `from` to `to` of a block (int32 position) the filter lets through into `found`; returns how many. */
+  choose(block: number, from: number, to: number, found: Int32Array): number {
+    if (this.sieve !== null) return this.sieve(block, from, to, found)
+    for (let i = from; i < to; i++) found[i - from] = i
+    return to - from
   }
 
   /** Begins the record of a frame of `length` bytes: its int32 position, whose FRAME_AT is to be filled; -1 if the ring is full. */

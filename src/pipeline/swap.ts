@@ -60,7 +60,7 @@ export class Swap {
     this.worker = worker
     const { ports, none, deliver, crossing } = dataplane
     const { outboxAt, pollAt: clockAt } = layout
-    this.watch = new Watch(arena, dataplane.capture, ports)
+    this.watch = new Watch(arena, pool, dataplane.capture, ports)
     this.setup = new Setup({ arena, pool, counters, ports, none, deliver, crossing, outboxAt, clockAt })
   }
 

@@ -1,5 +1,6 @@
 /** Which ports a worker's captures watch. Cold: a capture begins or ends, or ports came and went. */
 import type { Arena } from '../memory/arena.ts'
+import type { Pool } from '../memory/pool.ts'
 import type { Port } from '../port/port.ts'
 import type { Capture } from './capture.ts'
 import type { CaptureProgram } from './program.ts'
@@ -7,12 +8,14 @@ import { Recorder } from './recorder.ts'
 
 export class Watch {
   private readonly arena: Arena
+  private readonly pool: Pool
   private readonly capture: Capture
   private readonly ports: readonly Port[]
   private readonly programs = new Map<number, CaptureProgram>()
 
-  constructor(arena: Arena, capture: Capture, ports: readonly Port[]) {
+  constructor(arena: Arena, pool: Pool, capture: Capture, ports: readonly Port[]) {
     this.arena = arena
+    this.pool = pool
     this.capture = capture
     this.ports = ports
   }
@@ -24,7 +27,8 @@ export class Watch {
       this.programs.delete(slot)
       recorders[slot] = null
     } else {
-      if (this.programs.get(slot)?.at !== program.at) recorders[slot] = new Recorder(this.arena, program)
+      if (this.programs.get(slot)?.at !== program.at)
+        recorders[slot] = new Recorder(this.arena, this.pool, program)
       this.programs.set(slot, program)
     }
     this.capture.active = this.programs.size > 0
