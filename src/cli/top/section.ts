@@ -43,20 +43,21 @@ function way({ source, sourcePort, destination, destinationPort, type, code, id 
   return `${end(source, sourcePort)} > ${end(destination, destinationPort)}${query}`
 }
 
-/** The reply's way if it is not simply the original's turned round, which is what translation makes of it. */
-function translated({ original, reply }: TopFlow): string {
-  const isPlain =
-    end(reply.source, reply.sourcePort) === end(original.destination, original.destinationPort) &&
-    end(reply.destination, reply.destinationPort) === end(original.source, original.sourcePort) &&
-    reply.id === original.id
-  return isPlain ? '' : way(reply)
+/** What the reply shows of translation: to whom packets are led instead, and as whom their sender appears. */
+function translation({ original, reply }: TopFlow): string {
+  const to = end(reply.source, reply.sourcePort)
+  const as = end(reply.destination, reply.destinationPort ?? reply.id)
+  return [
+    ...(to === end(original.destination, original.destinationPort) ? [] : [`to ${to}`]),
+    ...(as === end(original.source, original.sourcePort ?? original.id) ? [] : [`as ${as}`]),
+  ].join(' ')
 }
 
 const flowFields: Field<TopFlow>[] = [
   { title: 'FLOWS', text: ({ original }) => way(original), worth: 0 },
-  { title: 'REPLY (NAT)', text: translated, worth: 5 },
-  { title: 'PROTO', text: ({ protocol }) => protocol, worth: 3 },
-  { title: 'STATE', text: ({ state }) => state ?? '', worth: 4 },
+  { title: 'NAT', text: translation, worth: 3 },
+  { title: 'PROTO', text: ({ protocol }) => protocol, worth: 4 },
+  { title: 'STATE', text: ({ state }) => state ?? '', worth: 5 },
   { title: 'bit/s', text: ({ byteRate }) => bits(byteRate), worth: 0, isNumber: true },
   { title: 'packets/s', text: ({ packetRate }) => scaled(packetRate), worth: 2, isNumber: true },
 ]
