@@ -1,4 +1,5 @@
-// What a daemon asks of the system beside its network: sd_notify(3)'s datagram, close(2), getpwnam(3).
+// What a daemon asks of the system beside its network: sd_notify(3)'s datagram, close(2), poll(2), getpwnam(3).
+#include <poll.h>
 #include <pwd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -35,6 +36,13 @@ static Napi::Value descriptorClose(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+static Napi::Value descriptorTakes(const Napi::CallbackInfo& info) {
+  pollfd asked{info[0].As<Napi::Number>().Int32Value(), POLLOUT, 0};
+  // EINTR: a signal came first, and nothing is known.
+  bool takes = poll(&asked, 1, 0) == 1 && asked.revents == POLLOUT;
+  return Napi::Boolean::New(info.Env(), takes);
+}
+
 static Napi::Value userId(const Napi::CallbackInfo& info) {
   std::string name = text(info[0]);
   passwd entry;
@@ -52,6 +60,7 @@ static Napi::Value userId(const Napi::CallbackInfo& info) {
 void registerProcess(Napi::Env env, Napi::Object exports) {
   expose<systemdNotify>(env, exports, "systemdNotify");
   expose<descriptorClose>(env, exports, "descriptorClose");
+  expose<descriptorTakes>(env, exports, "descriptorTakes");
   expose<userId>(env, exports, "userId");
 }
 

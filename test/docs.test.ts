@@ -3,8 +3,9 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { parse as parseYaml } from 'yaml'
+import { gather } from '../src/control/figures.ts'
 import { check, DEFAULT, entries, parse } from '../src/control/file.ts'
-import { Metrics } from '../src/control/metrics.ts'
+import { expose } from '../src/control/metrics.ts'
 import { MODES, Network, Port, File as Root } from '../src/control/schema.ts'
 import { timeouts } from '../src/gateway/timeout.ts'
 import { configure, Switch } from '../src/index.ts'
@@ -198,30 +199,38 @@ describe('metrics', () => {
     const ports = { a: { network: 'lab', type: 'memory' as const } }
     const socket = join(folder('docs'), 'socket')
     const fabric = await Switch.start(configure({ socket, networks, ports }), { info() {}, warn() {} })
-    // What only a way outside has: a sample each, for its labels.
-    const rows = [{ network: 'lab', protocol: 'tcp', state: 'ESTABLISHED', count: 1 }]
-    fabric.flowTally = () => ({ rows, capacity: 1, created: 1 })
-    fabric.endpoints = () => [{ network: 'lab', used: 1, capacity: 1 }]
-    // What only a guest behind a socket brings about, likewise.
-    const listed = fabric.ports.bind(fabric)
-    const plug = { path: '/s', peer: null, role: 'server' as const, connected: false, guest: null, fault: '' }
-    fabric.ports = (all) =>
-      listed(all).map((row) => ({ ...row, socket: { ...plug, faults: { protocol: 1 } } }))
     await fabric.restoreRules('*filter\nCOMMIT\n')
     try {
       // A frame that nobody receives: the family of drops shows a sample with its labels.
       fabric.memory('a').send(new Uint8Array(60).fill(0xff, 0, 6).fill(2, 6, 12))
       await eventually('a drop', () => fabric.ports().some((row) => row.drops.no_destination))
-      const text = await (await Metrics.start(fabric)).scrape()
+      const figures = await gather(fabric)
+      // What only a way outside has, or a guest behind a socket brings about: a sample each, for its labels.
+      const rows = [{ network: 'lab', protocol: 'tcp', state: 'ESTABLISHED', count: 1 }]
+      const plug = {
+        path: '/s',
+        peer: null,
+        role: 'server' as const,
+        connected: false,
+        guest: null,
+        fault: '',
+      }
+      const socket = { ...plug, faults: { protocol: 1 } }
+      const text = await expose({
+        ...figures,
+        flows: { ...figures.flows, rows },
+        endpoints: [{ network: 'lab', used: 1, capacity: 1 }],
+        ports: figures.ports.map((row) => ({ ...row, socket })),
+      })
       const families = [...text.matchAll(/^# TYPE (bridgeport_\w+)/gm)].map(([, name = '']) => name)
       const labels = (name: string) =>
         [...text.matchAll(new RegExp(`^${name}(?:_bucket)?\\{(.*)\\} `, 'gm'))].flatMap(([, list = '']) =>
           [...list.matchAll(/(\w+)="/g)].map(([, label = '']) => label),
         )
-      const rows = readme
+      const documented = readme
         .table('metric')
         .map(([name = '', list = '']) => [codes(name)[0], sorted(codes(list))])
-      expect(rows).toEqual(families.map((name) => [name, sorted(labels(name))]))
+      expect(documented).toEqual(families.map((name) => [name, sorted(labels(name))]))
     } finally {
       await fabric.close()
     }

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Numbering } from '../chain/compile.ts'
 import type { Rule, Ruleset, TableName } from '../chain/rule.ts'
+import { labels } from './exposition.ts'
 
 export interface RuleRow {
   table: TableName
@@ -18,12 +19,15 @@ export interface RuleRow {
 
 /** Rules with one label in one chain, together. */
 export interface RuleSample {
-  table: string
-  chain: string
-  rule: string
+  /** table, chain and rule, as a metric's labels */
+  labels: string
   packets: number
   bytes: number
 }
+
+/** Rules that metrics tell apart; what is beyond is summed by table, as chain and rule OTHER. */
+export const SAMPLES = 16_384
+const OTHER = 'other'
 
 /** Twelve digits: two of 100,000 rules share them once in 50,000 rulesets. */
 const DIGITS = 12
@@ -101,12 +105,14 @@ export class Places {
       const [table = '', chain = ''] = key.split(' ')
       const rules = this.ruleset.tables.get(table as TableName)?.chains.get(chain)?.rules ?? []
       counters.forEach((counter, at) => {
-        const rule = at === 0 ? POLICY : labelOf(rules[at - 1])
-        const name = `${key} ${rule}`
-        const place = known.get(name) ?? this.samples.length
+        const own = { table, chain, rule: at === 0 ? POLICY : labelOf(rules[at - 1]) }
+        const name = labels(own)
+        const isBeyond = !known.has(name) && known.size >= SAMPLES
+        const shown = isBeyond ? labels({ table, chain: OTHER, rule: OTHER }) : name
+        const place = known.get(shown) ?? this.samples.length
         if (place === this.samples.length) {
-          known.set(name, place)
-          this.samples.push({ table, chain, rule, packets: 0, bytes: 0 })
+          known.set(shown, place)
+          this.samples.push({ labels: shown, packets: 0, bytes: 0 })
         }
         this.sampleOf[counter] = place
       })

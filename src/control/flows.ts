@@ -9,6 +9,7 @@ import {
   CREATED,
   DEADLINE,
   DESTINATION,
+  EARLY,
   HEADER,
   HIGH,
   MARK,
@@ -67,14 +68,6 @@ export interface FlowQuery {
   limit?: number
 }
 
-/** How many flows of a network are in a state; `state` is TCP's, else UNREPLIED, REPLIED or ASSURED. */
-export interface FlowTally {
-  network: string
-  protocol: string
-  state: string
-  count: number
-}
-
 const TCP = 6
 const ICMP = 1
 const protocolNames: Record<number, string> = {
@@ -130,8 +123,13 @@ function* live(source: FlowSource): Generator<Int32Array> {
   for (let flow = 1; flow <= high; flow++) if (copy(words, flow, one)) yield one
 }
 
+/** The name of a protocol's number, as conntrack(8) has it. */
+export function protocolName(number: number): string {
+  return protocolNames[number] ?? 'unknown'
+}
+
 function protocolOf(words: Int32Array): string {
-  return protocolNames[words[STATUS] & 0xff] ?? 'unknown'
+  return protocolName(words[STATUS] & 0xff)
 }
 
 function stateOf(words: Int32Array): string {
@@ -225,24 +223,14 @@ export function search(source: FlowSource, key: FlowKey): { words: Int32Array; d
   return null
 }
 
-/** Counts the live flows by network, protocol and state. */
-export function tally(source: FlowSource): FlowTally[] {
-  const counts = new Map<string, FlowTally>()
-  for (const words of live(source)) {
-    if (((words[DEADLINE] - source.nowMs) | 0) <= 0) continue
-    const { network } = names(words, source)
-    const row = { network, protocol: protocolOf(words), state: stateOf(words), count: 1 }
-    const key = `${network} ${row.protocol} ${row.state}`
-    const present = counts.get(key)
-    if (present) present.count++
-    else counts.set(key, row)
-  }
-  return [...counts.values()]
-}
-
 /** Flows ever made. */
 export function created({ arena, at }: FlowSource): number {
   return new Float64Array(arena.buffer, at, HEADER / 2)[CREATED]
+}
+
+/** Those that had to go early for others. */
+export function evicted({ arena, at }: FlowSource): number {
+  return new Float64Array(arena.buffer, at, HEADER / 2)[EARLY]
 }
 
 /** Flows that live. */

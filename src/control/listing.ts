@@ -27,6 +27,11 @@ function entries(plant: Plant, net: Net): snapshot.MacEntry[] {
   return snapshot.list(plant.arena, net.macsAt, net.macCapacity, monotonicMs(), ageingMs)
 }
 
+/** How many MACs a network knows. */
+export function macCount({ arena }: Plant, { macsAt, macCapacity, configuration }: Net): number {
+  return snapshot.count(arena, macsAt, macCapacity, monotonicMs(), configuration.macTable.ageingMs)
+}
+
 export function networks(plant: Plant): NetworkRow[] {
   const members = [...plant.members.values()].filter(({ spec }) => !spec.hidden)
   const nets = [...plant.nets.values()].filter(({ role }) => role === GUESTS)
@@ -41,7 +46,7 @@ export function networks(plant: Plant): NetworkRow[] {
       isolated,
       worker: net.worker,
       ports: members.filter((member) => member.spec.network === name).length,
-      macs: entries(plant, net).length,
+      macs: macCount(plant, net),
       macCapacity: macTable.capacity,
       ...services(net.configuration),
       uplink: uplink(plant, net.configuration),
@@ -114,6 +119,7 @@ function socket({ spec, line, device: held }: Member): SocketRow | null {
 function look(member: Member): { state: Member['state']; reason: string } {
   const { device: held, spec, state, reason } = member
   if (!held || member.line !== null) return { state, reason }
+  if (device.isRunning(held)) return { state: 'up', reason: '' }
   const link = device.link(held)
   if (!link) return { state: 'down', reason: `interface ${spec.ifname} is gone` }
   if (!link.up) return { state: 'down', reason: `interface ${spec.ifname} was set down` }

@@ -9,13 +9,11 @@ import type { MemoryPort } from '../port/embed.ts'
 import * as reaper from '../port/reaper.ts'
 import { HostSide } from '../port/uplink.ts'
 import { Dock } from './berth.ts'
-import type { PoolUse } from './binding.ts'
-import * as binding from './binding.ts'
 import type { Configuration } from './configuration.ts'
 import type { RuleRow } from './counts.ts'
 import { Crew, framesPerWorker } from './crew.ts'
 import { Events } from './events.ts'
-import type { FlowQuery, FlowRow, FlowTally } from './flows.ts'
+import type { FlowQuery, FlowRow } from './flows.ts'
 import * as flows from './flows.ts'
 import * as ground from './ground.ts'
 import type { LeaseRow, PoolRow } from './lease.ts'
@@ -196,17 +194,6 @@ export class Switch extends EventEmitter<Told> {
   /** The connections that match. */
   flows(query: FlowQuery = {}): FlowRow[] {
     return flows.rows(flows.source(this.plant), query)
-  }
-
-  /** Connections in numbers. */
-  flowTally(): { rows: FlowTally[]; capacity: number; created: number } {
-    const source = flows.source(this.plant)
-    return { rows: flows.tally(source), capacity: source.capacity, created: flows.created(source) }
-  }
-
-  /** Endpoints of translations in numbers. */
-  endpoints(): PoolUse[] {
-    return binding.uses(this.plant)
   }
 
   /** Forgets connections that match; returns how many. */

@@ -197,6 +197,11 @@ export function remove(spec: DeviceSpec): void {
   native.reaperForget('interface', spec.ifname)
 }
 
+/** True if a TUN or TAP is known to be up without a question to its namespace, which takes a thread. */
+export function isRunning({ kind, fds }: Device): boolean {
+  return (kind === TAP || kind === TUN) && native.descriptorTakes(fds[0])
+}
+
 /** The link behind a device as the kernel sees it now, or null if it or its namespace is gone; another card of that name is not it. */
 export function link(device: Device): Link | null {
   try {

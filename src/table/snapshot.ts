@@ -34,6 +34,19 @@ export function list(
   return found
 }
 
+/** How many entries `list` would read. */
+export function count(arena: Arena, at: number, capacity: number, nowMs: number, ageingMs: number): number {
+  const entries = new Int32Array(arena.buffer, at, WORDS * placesOf(capacity))
+  let found = 0
+  for (let e = 0; e < entries.length; e += WORDS) {
+    const key = Atomics.load(entries, e + KEY)
+    if (key === EMPTY || key === REMOVED) continue
+    const isOld = entries[e + KIND] === DYNAMIC && ((nowMs - entries[e + SEEN]) | 0) > ageingMs
+    if (!isOld) found++
+  }
+  return found
+}
+
 /** What a reader sees of a neighbour; ages in milliseconds. */
 export interface NeighbourEntry {
   /** index of its network */
@@ -50,6 +63,19 @@ export interface NeighbourEntry {
   /** since its last answer, and since a packet was sent to it */
   confirmedMs: number
   usedMs: number
+}
+
+/** How many neighbours each network has, by its index. */
+export function neighbourCounts(arena: Arena, at: number, capacity: number): Map<number, number> {
+  const words = new Int32Array(arena.buffer, at, neighbour.lengthOf(capacity) / 4)
+  const counts = new Map<number, number>()
+  const end = (Atomics.load(words, neighbour.TOP) + 1) * neighbour.WORDS
+  for (let e = neighbour.WORDS; e < end; e += neighbour.WORDS) {
+    const key = Atomics.load(words, e)
+    const network = (key >> 8) - 1
+    if (key !== 0) counts.set(network, (counts.get(network) ?? 0) + 1)
+  }
+  return counts
 }
 
 /** Reads every neighbour; safe from any thread. `nowMs` is the writer's clock, a wrapping int32. */

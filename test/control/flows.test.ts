@@ -1,7 +1,8 @@
 /** Connections as rows, and as lines that are conntrack(8)'s own but for the seconds. */
 import { afterAll, expect, it } from 'vitest'
 import { line } from '../../src/cli/conntrack.ts'
-import { created, type FlowSource, rows, tally } from '../../src/control/flows.ts'
+import { census } from '../../src/control/census.ts'
+import { created, type FlowSource, rows } from '../../src/control/flows.ts'
 import { DEADLINE, NETWORKS, WORDS } from '../../src/table/flow.ts'
 import { cleanup } from '../lab/cleanup.ts'
 import { mustSync } from '../lab/command.ts'
@@ -77,10 +78,10 @@ it('selects rows by network, protocol and address', () => {
   expect(rows(all, { destination: RIGHT, limit: 2 }).length).toBe(2)
 })
 
-it('counts by network, protocol and state, and leaves out what has expired', () => {
+it('counts by network, protocol and state, and leaves out what has expired', async () => {
   const tracker = fed()
   tracker.flows.words[WORDS + DEADLINE] = tracker.now
-  const counts = tally(source(tracker)).map(
+  const counts = (await census(source(tracker))).map(
     (row) => `${row.network} ${row.protocol} ${row.state} ${row.count}`,
   )
   expect(counts.sort()).toEqual([

@@ -1,6 +1,6 @@
 /** The rules of a switch: restored as iptables-restore does, printed, counted, refused whole. */
 import { afterEach, describe, expect, it } from 'vitest'
-import { labelOf } from '../../src/control/counts.ts'
+import { labelOf, SAMPLES } from '../../src/control/counts.ts'
 import { configure, type FileInput, type Restoring, Switch } from '../../src/index.ts'
 
 const silent = { info() {}, warn() {} }
@@ -249,13 +249,30 @@ describe('metrics', () => {
     await fabric.restoreRules(text, { counters: true })
     const samples = fabric.rulebook.samples()
     const of = (chain: string, rule: string) =>
-      samples.find((each) => each.chain === chain && each.rule === rule)
-    expect(of('INPUT', 'web "front"')).toMatchObject({ table: 'filter', packets: 3, bytes: 300 })
+      samples.find((each) => each.labels === `table="filter",chain="${chain}",rule="${rule}"`)
+    expect(of('INPUT', 'web \\"front\\"')).toMatchObject({ packets: 3, bytes: 300 })
     expect(of('INPUT', 'policy')).toMatchObject({ packets: 5, bytes: 50 })
     expect(of('OUTPUT', 'policy')).toMatchObject({ packets: 0 })
     const rule = fabric.rulebook.ruleset.tables.get('filter')?.chains.get('INPUT')?.rules[3]
     expect(of('INPUT', labelOf(rule!))).toMatchObject({ packets: 7, bytes: 700 })
-    expect(samples.filter(({ chain }) => chain === 'INPUT')).toHaveLength(3)
+    expect(samples.filter(({ labels }) => labels.includes('chain="INPUT"'))).toHaveLength(3)
+  })
+
+  it('tell so many rules apart and sum the rest', async () => {
+    const fabric = await start()
+    const extra = 5
+    const rules = Array.from(
+      { length: SAMPLES + extra },
+      (_, n) => `[1:10] -A FORWARD -m comment --comment "number ${n}" -j ACCEPT`,
+    )
+    await fabric.restoreRules(table('filter', ...rules), { counters: true })
+    const samples = fabric.rulebook.samples()
+    const other = samples.find(({ labels }) => labels === 'table="filter",chain="other",rule="other"')
+    expect(samples).toHaveLength(SAMPLES + 1)
+    expect(samples.reduce((sum, { packets }) => sum + packets, 0)).toBe(SAMPLES + extra)
+    // A policy or two have labels of their own.
+    expect(other?.packets).toBeGreaterThanOrEqual(extra)
+    expect(other?.bytes).toBe(10 * (other?.packets ?? 0))
   })
 })
 

@@ -2,7 +2,7 @@ import { existsSync, readSync, writeSync } from 'node:fs'
 import { afterAll, expect, it } from 'vitest'
 import { type DeviceOptions, native } from '../../src/memory/native.ts'
 import { cleanup, defer } from '../lab/cleanup.ts'
-import { eventually } from '../lab/command.ts'
+import { eventually, mustSync } from '../lab/command.ts'
 import { Namespace } from '../lab/namespace.ts'
 import { suite } from '../lab/peer.ts'
 import { probe, start } from './probe.ts'
@@ -52,6 +52,19 @@ suite('device', ['setpriv'], () => {
     })
     expect(inside.interfaces()).toEqual(['eth0'])
     expect(native.linkList('').length).toBe(before)
+  })
+
+  it('takes frames while its interface is up', async () => {
+    const inside = new Namespace('dev')
+    const [fd = -1] = open(options(inside.path)).fds
+    const takes = (command: string) => {
+      mustSync(...inside.argv('sh', '-c', command))
+      return native.descriptorTakes(fd)
+    }
+    expect(native.descriptorTakes(fd)).toBe(false)
+    expect(takes('ip link set eth0 up')).toBe(true)
+    expect(takes('ip link set eth0 down')).toBe(false)
+    expect(takes('ip link set eth0 up; ip link del eth0')).toBe(false)
   })
 
   it('carries a frame both ways behind ten bytes of vnet header', async () => {

@@ -1,0 +1,72 @@
+/** What metrics show, gathered from the plant and the arena; nobody is stopped for it. */
+import { setImmediate as turn } from 'node:timers/promises'
+import { GUESTS } from '../pipeline/program.ts'
+import * as snapshot from '../table/snapshot.ts'
+import * as binding from './binding.ts'
+import { census, type FlowTally } from './census.ts'
+import type { RuleSample } from './counts.ts'
+import { labels } from './exposition.ts'
+import * as flows from './flows.ts'
+import type { PoolRow } from './lease.ts'
+import * as listing from './listing.ts'
+import type { Plant } from './plant.ts'
+import type { PortRow, WorkerRow } from './rows.ts'
+import type { Switch } from './switch.ts'
+
+export interface NetworkFigures {
+  name: string
+  macs: number
+  macCapacity: number
+  /** that its gateway knows by ARP */
+  neighbours: number
+}
+
+/** A port, with its labels as they are written. */
+export type PortFigures = PortRow & { labels: string }
+
+export interface Figures {
+  networks: NetworkFigures[]
+  ports: PortFigures[]
+  workers: WorkerRow[]
+  pools: PoolRow[]
+  endpoints: binding.PoolUse[]
+  flows: { rows: FlowTally[]; capacity: number; created: number; evicted: number }
+  rules: readonly RuleSample[]
+}
+
+function networks(plant: Plant): NetworkFigures[] {
+  const { neighboursAt, neighbourCapacity } = plant.ground.memory
+  const neighbours = snapshot.neighbourCounts(plant.arena, neighboursAt, neighbourCapacity)
+  const nets = [...plant.nets.values()].filter(({ role }) => role === GUESTS)
+  return nets.map((net) => ({
+    name: net.name,
+    macs: listing.macCount(plant, net),
+    macCapacity: net.macCapacity,
+    neighbours: neighbours.get(net.index) ?? 0,
+  }))
+}
+
+/** Everything at about one moment; other work may be done in between. */
+export async function gather(fabric: Switch): Promise<Figures> {
+  const { plant } = fabric
+  const source = flows.source(plant)
+  const rows = await census(source)
+  await turn()
+  return {
+    networks: networks(plant),
+    ports: fabric.ports(true).map((row) => ({
+      ...row,
+      labels: labels({ port: row.name, network: row.network }),
+    })),
+    workers: fabric.workers(),
+    pools: fabric.pools(),
+    endpoints: binding.uses(plant),
+    flows: {
+      rows,
+      capacity: source.capacity,
+      created: flows.created(source),
+      evicted: flows.evicted(source),
+    },
+    rules: fabric.rulebook.samples(),
+  }
+}
