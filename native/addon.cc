@@ -61,7 +61,7 @@ static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   registerGuest(env, exports);
   registerBell(env, exports);
   registerVring(env, exports);
-  registerCopy(env, exports);
+  registerRecord(env, exports);
   return exports;
 }
 

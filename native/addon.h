@@ -62,6 +62,6 @@ void registerFilter(Napi::Env env, Napi::Object exports);
 void registerGuest(Napi::Env env, Napi::Object exports);
 void registerBell(Napi::Env env, Napi::Object exports);
 void registerVring(Napi::Env env, Napi::Object exports);
-void registerCopy(Napi::Env env, Napi::Object exports);
+void registerRecord(Napi::Env env, Napi::Object exports);
 
 }  // namespace bridgeport

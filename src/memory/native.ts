@@ -242,10 +242,8 @@ export interface Hot {
   vringTransmit(at: number): number
   /** Copies `length` bytes at the guest's address `low`, `high` to byte `at` of the arena. Answers as vringReceive. */
   vringFetch(table: number, low: number, high: number, length: number, at: number): number
-  /** Copies within the arena: `count` times as three int32 columns of 64 at `at` say, from, to and length, in bytes. */
-  copyList(at: number, count: number): number
-  /** Writes the nanoseconds since 1970 at byte `at` of the arena, 64 bits. */
-  clockWall(at: number): number
+  /** Writes records of a burst's frames into a capture's ring, as the task at byte `at` says; see native/record.cc. Returns how many. */
+  recordFrames(at: number): number
   /** Ones' complement sum (RFC 1071) of arena bytes and a 16-bit initial value, folded, not complemented. */
   checksum(at: number, length: number, initial: number): number
 }

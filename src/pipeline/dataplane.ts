@@ -69,7 +69,7 @@ export class Dataplane {
     this.worker = worker
     this.parse = new Parse(arena.view, pool, counters)
     this.bridge = new Bridge(arena.view, counters, this.ports)
-    this.capture = new Capture(arena, pool, places.captureAt)
+    this.capture = new Capture(arena, places.captureAt)
     const segmenter = new Segmenter(arena, pool, places.segmentAt)
     this.deliver = new Deliver(
       arena,

@@ -8,7 +8,7 @@ import { Network } from '../port/network.ts'
 import { Port } from '../port/port.ts'
 import { lengthOf, MacTable } from '../table/mac.ts'
 import * as vring from '../vhost/layout.ts'
-import { LIST_LENGTH } from './capture.ts'
+import { SCRATCH_LENGTH } from './capture.ts'
 
 /** Offsets in bytes within the arena. */
 export interface Layout {
@@ -17,7 +17,7 @@ export interface Layout {
   segmentAt: number
   /** the gateway's own frames */
   outboxAt: number
-  /** what captures copy */
+  /** what captures work with */
   captureAt: number
   /** lists of guests' buffers */
   vringAt: number
@@ -35,11 +35,11 @@ function homeCapacity(framesPerWorker: number): number {
 
 export function worker(arena: Arena, index: number, framesPerWorker: number): Layout {
   const blocks = (3 + PORT_COUNT_MAX) * BLOCK_LENGTH
-  const length = poll.LENGTH + blocks + LIST_LENGTH + vring.LENGTH + framesPerWorker * 4
+  const length = poll.LENGTH + blocks + SCRATCH_LENGTH + vring.LENGTH + framesPerWorker * 4
   const { at } = arena.allocate(`worker/${index}`, length)
   const burstAt = at + poll.LENGTH
   const captureAt = burstAt + 3 * BLOCK_LENGTH
-  const vringAt = captureAt + LIST_LENGTH
+  const vringAt = captureAt + SCRATCH_LENGTH
   const portBlocksAt = vringAt + vring.LENGTH
   return {
     pollAt: at,

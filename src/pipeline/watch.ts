@@ -28,7 +28,7 @@ export class Watch {
       recorders[slot] = null
     } else {
       if (this.programs.get(slot)?.at !== program.at)
-        recorders[slot] = new Recorder(this.arena, this.pool, program)
+        recorders[slot] = new Recorder(this.arena, this.pool, this.capture.taskAt, program)
       this.programs.set(slot, program)
     }
     this.capture.active = this.programs.size > 0

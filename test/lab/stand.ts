@@ -89,7 +89,7 @@ export class Stand {
     this.network.link = this.link
     Object.assign(this.link, { high: 0x02aa, low: 1, address: address(GATEWAY.address), mask: -256, mtu })
     const segmenter = new Segmenter(arena, this.pool, places.segmentAt)
-    const capture = new Capture(arena, this.pool, places.captureAt)
+    const capture = new Capture(arena, places.captureAt)
     const deliver = new Deliver(
       ...([arena, this.pool, this.counters, this.ports] as const),
       ...([crossing, segmenter, capture, places.segmentAt, 0] as const),
