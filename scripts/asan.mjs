@@ -23,7 +23,7 @@ import { hold } from './lock.mjs'
 
 const folder = join(root, 'build/asan')
 const flags = '-g -fno-omit-frame-pointer -fsanitize=address,undefined'
-const suites = ['test/native/', 'test/vhost/', 'test/port/', 'test/memory/']
+const suites = ['test/native/', 'test/vhost/', 'test/port/', 'test/memory/', 'test/pipeline/capture']
 
 /** Compiles native/ in its folder; make knows what is up to date. */
 function compile() {
