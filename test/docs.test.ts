@@ -216,12 +216,13 @@ describe('metrics', () => {
         fault: '',
       }
       const socket = { ...plug, faults: { protocol: 1 } }
-      const text = await expose({
+      const exposition = await expose({
         ...figures,
         flows: { ...figures.flows, rows },
         endpoints: [{ network: 'lab', used: 1, capacity: 1 }],
         ports: figures.ports.map((row) => ({ ...row, socket })),
       })
+      const text = String(exposition.end())
       const families = [...text.matchAll(/^# TYPE (bridgeport_\w+)/gm)].map(([, name = '']) => name)
       const labels = (name: string) =>
         [...text.matchAll(new RegExp(`^${name}(?:_bucket)?\\{(.*)\\} `, 'gm'))].flatMap(([, list = '']) =>

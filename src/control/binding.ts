@@ -22,7 +22,7 @@ function count(plant: Plant): Map<number, number> {
   const end = Atomics.load(i32, (bindingsAt >> 2) + HIGH)
   for (let record = 0; record < end; record++) {
     const at = (bindingsAt >> 2) + HEADER + record * WORDS
-    if ((Atomics.load(i32, at + KIND) & 0xff) !== MAPPING) continue
+    if ((i32[at + KIND] & 0xff) !== MAPPING) continue
     const link = i32[at + LINKS] & 0xffff
     found.set(link, (found.get(link) ?? 0) + 1)
   }

@@ -39,7 +39,7 @@ class Counts {
   /** Counts the live flows from `first` up to `last`. */
   add(words: Int32Array, first: number, last: number, now: number): void {
     for (let f = first * WORDS; f <= last * WORDS; f += WORDS) {
-      const status = Atomics.load(words, f + STATUS)
+      const status = words[f + STATUS]
       if ((status & CONFIRMED) === 0 || ((words[f + DEADLINE] - now) | 0) <= 0) continue
       const ports = words[f + PORTS]
       const port = words[f + NETWORKS] >>> 16

@@ -23,13 +23,37 @@ export interface Family<Gathered> {
   write: (gathered: Gathered, put: Put) => void
 }
 
-/** The text of a family. */
-export function text<Gathered>({ name, help, type, write }: Family<Gathered>, gathered: Gathered): string {
-  let written = `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`
-  write(gathered, (labels, value, suffix = '') => {
-    written += labels === '' ? `${name}${suffix} ${value}\n` : `${name}${suffix}{${labels}} ${value}\n`
-  })
-  return written
+/** Characters that become bytes together: a longer text would be a tree of a hundred thousand pieces before it is one. */
+const PIECE = 16_384
+
+/** The bytes of families, one after the other. */
+export class Exposition {
+  /** bytes so far, but for those of the last piece */
+  length = 0
+  private readonly pieces: Buffer[] = []
+  private open = ''
+
+  add<Gathered>({ name, help, type, write }: Family<Gathered>, gathered: Gathered): void {
+    this.open += `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`
+    write(gathered, (labels, value, suffix = '') => {
+      this.open += labels === '' ? `${name}${suffix} ${value}\n` : `${name}${suffix}{${labels}} ${value}\n`
+      if (this.open.length > PIECE) this.close()
+    })
+  }
+
+  private close(): void {
+    const piece = Buffer.from(this.open)
+    this.open = ''
+    this.pieces.push(piece)
+    this.length += piece.length
+  }
+
+  /** All that was added, and `rest` behind it. */
+  end(rest = ''): Buffer {
+    this.open += rest
+    this.close()
+    return Buffer.concat(this.pieces, this.length)
+  }
 }
 
 /** Writes a histogram's samples: `counts` by bucket, the last of them for what is beyond the bounds if there is one more. */

@@ -4,29 +4,27 @@
  */
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Registry } from 'prom-client'
-import { text } from './exposition.ts'
+import { Exposition } from './exposition.ts'
 import { families } from './families.ts'
 import { type Figures, gather } from './figures.ts'
 import type { Switch } from './switch.ts'
 
 /** Event loop delay is sampled this often: prom-client's 10 ms would wake an idle daemon a hundred times a second. */
 const LOOP_SAMPLE_MS = 500
-/** Characters of text after which others have the thread: some two milliseconds. */
+/** Bytes after which others have the thread: some two milliseconds. */
 const SHARE = 500_000
 
-/** The text of all families of our own. */
-export async function expose(figures: Figures): Promise<string> {
-  const parts: string[] = []
-  let share = 0
+/** All families of our own. */
+export async function expose(figures: Figures): Promise<Exposition> {
+  const exposition = new Exposition()
+  let turned = 0
   for (const family of families) {
-    const part = text(family, figures)
-    parts.push(part)
-    share += part.length
-    if (share < SHARE) continue
-    share = 0
+    exposition.add(family, figures)
+    if (exposition.length - turned < SHARE) continue
+    turned = exposition.length
     await turn()
   }
-  return parts.join('')
+  return exposition
 }
 
 /** Everything that /metrics shows. */
@@ -34,7 +32,7 @@ export class Metrics {
   readonly contentType: string
   private readonly registry: Registry
   private readonly fabric: Switch
-  private running: Promise<string> | null = null
+  private running: Promise<Buffer> | null = null
 
   private constructor(registry: Registry, fabric: Switch) {
     this.registry = registry
@@ -53,15 +51,15 @@ export class Metrics {
   }
 
   /** The exposition text; who asks while it is made for another gets the same. */
-  scrape(): Promise<string> {
+  scrape(): Promise<Buffer> {
     this.running ??= this.make().finally(() => {
       this.running = null
     })
     return this.running
   }
 
-  private async make(): Promise<string> {
+  private async make(): Promise<Buffer> {
     const own = await expose(await gather(this.fabric))
-    return `${own}${await this.registry.metrics()}`
+    return own.end(await this.registry.metrics())
   }
 }
