@@ -2,12 +2,14 @@
  * The API over HTTP: everything on the unix socket, the reading part on TCP. One fastify instance serves both listeners; a
  * connection's listener decides what it may do, and is noted when it is accepted.
  */
-import { createServer, type Server } from 'node:http'
-import { isIP, type Socket } from 'node:net'
+import { createServer, type Server, type ServerOptions } from 'node:http'
+import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { ASK_MS, CONNECTIONS_MAX, objection, relieve, STRICT } from './foreign.ts'
 import type { Metrics } from './metrics.ts'
 import { document } from './openapi.ts'
+import { servePage } from './page.ts'
 import { pathText, problems } from './problem.ts'
 import { Absent, Busy, Refusal } from './refusal.ts'
 import type { Route, Service } from './route.ts'
@@ -17,15 +19,6 @@ import { TEXT_LENGTH_MAX } from './written.ts'
 /** A daemon that serves; before that every request is answered 503. */
 export interface Serving extends Service {
   metrics: Metrics
-}
-
-/** A configured host or an address: a page of another site that resolves its own name to us (DNS rebinding) sends that name. */
-export function isOwnHost(header: string | undefined, configured: string): boolean {
-  const host = (header ?? '')
-    .replace(/:\d*$/, '')
-    .replace(/^\[(.*)\]$/, '$1')
-    .toLowerCase()
-  return host === 'localhost' || host === configured.toLowerCase() || isIP(host) !== 0
 }
 
 /** The status of an error and its body. */
@@ -46,7 +39,9 @@ function failure(error: Error & { statusCode?: number }): {
 
 export class Api {
   private readonly app: FastifyInstance
-  private readonly outside = new WeakSet<Socket>()
+  /** connections over TCP, and the paths that are not for them */
+  private readonly outside = new Set<Socket>()
+  private readonly inner = new Set(routes.filter(({ isPrivate }) => isPrivate).map(({ path }) => path))
   private readonly listeners: Server[] = []
   private configured = ''
   private serving: Serving | null = null
@@ -84,6 +79,7 @@ export class Api {
       const { metrics } = api.serving as Serving
       return reply.type(metrics.contentType).send(await metrics.scrape())
     })
+    servePage(app)
     for (const route of routes) api.add(route)
     await app.ready()
     return api
@@ -131,14 +127,13 @@ export class Api {
     else next()
   }
 
-  /** Why a request over TCP is refused, or null. */
+  /** Why a request over TCP is refused, or null: by the route that it met, however its path was written. */
   private forbids(request: FastifyRequest): string | null {
-    const { host } = request.headers
-    if (!isOwnHost(host, this.configured)) return `${host ?? 'no host'} is not this switch; use its address`
-    if (request.method !== 'GET' && request.method !== 'HEAD')
-      return 'this address is read-only; use the unix socket'
-    if (request.url.startsWith('/v1/capture')) return 'frames are not served here; use the unix socket'
-    return null
+    const path = request.routeOptions.url ?? ''
+    relieve(this.outside)
+    const isInner = this.inner.has(path)
+    const refusal = objection(request.raw, path, this.configured)
+    return refusal ?? (isInner ? 'this is not served here; use the unix socket' : null)
   }
 
   private fail(error: Error, reply: FastifyReply): void {
@@ -164,16 +159,24 @@ export class Api {
   }
 
   /** Listens on TCP, read-only; returns the port, which the kernel chose if 0 was asked for. */
-  async listenTcp(host: string, port: number): Promise<number> {
+  async listenTcp(host: string, port: number, askMs = ASK_MS): Promise<number> {
     this.configured = host
-    const server = this.listener()
-    server.on('connection', (socket) => this.outside.add(socket))
+    const timeouts = { headersTimeout: askMs, requestTimeout: askMs, connectionsCheckingInterval: askMs / 2 }
+    const server = this.listener(timeouts)
+    server.maxConnections = CONNECTIONS_MAX
+    server.on('connection', (socket) => {
+      this.outside.add(socket)
+      socket.once('close', () => this.outside.delete(socket))
+    })
     await started(server, () => server.listen(port, host))
     return (server.address() as { port: number }).port
   }
 
-  private listener(): Server {
-    const server = createServer((request, response) => this.app.routing(request, response))
+  private listener(options: ServerOptions = {}): Server {
+    const server = createServer(options, (request, response) => {
+      for (const [name, value] of Object.entries(STRICT)) response.setHeader(name, value)
+      this.app.routing(request, response)
+    })
     this.listeners.push(server)
     return server
   }

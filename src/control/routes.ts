@@ -229,6 +229,7 @@ const later: Route[] = ['capture'].map((noun) => ({
   method: 'GET',
   path: `/v1/${noun}`,
   summary: `Not available yet: ${noun}`,
+  isPrivate: true,
 }))
 
 export const routes: readonly Route[] = [

@@ -2,7 +2,6 @@
 import { request } from 'node:http'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { isOwnHost } from '../../src/control/api.ts'
 import { routes } from '../../src/control/routes.ts'
 import { cleanup } from '../lab/cleanup.ts'
 import { Daemon } from '../lab/daemon.ts'
@@ -29,21 +28,6 @@ function ask(socket: string, method: string, path: string, body?: unknown): Prom
     asked.end(typeof body === 'string' ? body : JSON.stringify(body))
   })
 }
-
-it.each([
-  ['127.0.0.1:9477', true],
-  ['[::1]:9477', true],
-  ['localhost', true],
-  ['LOCALHOST:9477', true],
-  ['switch.example:9477', true],
-  ['evil.example', false],
-  ['evil.example:9477', false],
-  ['127.0.0.1.evil.example', false],
-  [undefined, false],
-  ['', false],
-])('Host: %s is ours: %s', (header, own) => {
-  expect(isOwnHost(header, 'switch.example')).toBe(own)
-})
 
 suite('the API', [], () => {
   let daemon: Daemon
