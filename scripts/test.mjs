@@ -28,7 +28,7 @@ const peers = [
   ...['qemu-system-x86', 'busybox-static', 'cpio', 'kmod', 'podman', 'crun', 'conmon', 'prometheus'],
   ...['dpdk-dev', 'libvirt-clients', 'libxml2-utils'],
   ...['isc-dhcp-client', 'kea-admin'],
-  ...['nftables', 'iptables', 'ufw', 'conntrack', 'coturn', 'traceroute', 'python3'],
+  ...['nftables', 'iptables', 'ufw', 'conntrack', 'coturn', 'traceroute', 'python3', 'tmux'],
 ]
 
 /** A firewall that guards the machine from the next boot on once it is installed: only where machines are thrown away after a run. */

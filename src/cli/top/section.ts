@@ -39,7 +39,7 @@ function end(address: string, port: number | undefined): string {
 }
 
 function way({ source, sourcePort, destination, destinationPort, type, code, id }: WayRow): string {
-  const query = type === undefined ? '' : ` type ${type} code ${code} id ${id}`
+  const query = type === undefined ? '' : ` type ${type}/${code} id ${id}`
   return `${end(source, sourcePort)} > ${end(destination, destinationPort)}${query}`
 }
 

@@ -95,7 +95,7 @@ function footer(view: View, notice: string, shown: string): Line {
     ...(view.isPaused ? ['paused'] : []),
     ...(view.filter === '' ? [] : [`filter: ${view.filter}`]),
   ]
-  const keys = `${shown} by ${view.sort}, every ${view.intervalMs / 1000} s  ? help  q quit`
+  const keys = `? help  q quit  ${shown} by ${view.sort}, every ${view.intervalMs / 1000} s`
   return [
     [notice === '' ? '' : `${notice}  `, 'red'],
     [told.map((text) => `${text}  `).join(''), 'bold'],
