@@ -21,6 +21,17 @@ const groups = [
   { entryPoints: { worker: 'src/pipeline/worker.ts' }, packages: 'bundle', splitting: false },
 ]
 
+/** The page: everything that it needs in three files, for a browser that is never sent elsewhere. */
+const page = {
+  entryPoints: [
+    { in: 'src/page/main.ts', out: 'page' },
+    { in: 'src/page/style.css', out: 'page' },
+    { in: 'src/page/index.html', out: 'index' },
+  ],
+  ...{ outdir: 'dist/page', platform: 'browser', format: 'iife', target: 'es2023', minify: true },
+  loader: { '.html': 'copy' },
+}
+
 /** A failed step: `what` went wrong and what to do, in one line. */
 export class Failure extends Error {}
 
@@ -109,14 +120,15 @@ function addon() {
 async function bundles() {
   const stamp = join(root, 'dist/.stamp')
   const sources = newest(join(root, 'src'), join(root, 'package.json'), fileURLToPath(import.meta.url))
-  const names = groups.flatMap((group) => Object.keys(group.entryPoints))
-  const complete = names.every((name) => existsSync(join(root, `dist/${name}.js`)))
+  const names = groups.flatMap((group) => Object.keys(group.entryPoints)).map((name) => `${name}.js`)
+  const wanted = [...names, 'page/index.html', 'page/page.js', 'page/page.css']
+  const complete = wanted.every((name) => existsSync(join(root, 'dist', name)))
   if (complete && newest(stamp) >= sources) return
   progress('bundling')
   const begun = new Date()
   const esbuild = await import(pathToFileURL(join(root, 'node_modules/esbuild/lib/main.js')).href)
   const made = []
-  for (const group of groups) made.push(...(await bundle(esbuild, group)))
+  for (const group of [...groups, page]) made.push(...(await bundle(esbuild, group)))
   prune(made)
   declarations()
   mkdirSync(dirname(stamp), { recursive: true })
@@ -131,7 +143,7 @@ async function bundle(esbuild, group) {
   const syntax = { bundle: true, minifySyntax: true, target: 'node20' }
   const format = { ...syntax, platform: 'node', format: 'esm', logLevel: 'silent' }
   try {
-    const { metafile } = await esbuild.build({ ...group, ...place, ...format })
+    const { metafile } = await esbuild.build({ ...place, ...format, ...group })
     return Object.keys(metafile.outputs)
   } catch (failure) {
     const { text, location } = failure.errors?.[0] ?? { text: failure.message }

@@ -57,6 +57,14 @@ describe('the rules', () => {
     ])
     expect(findings(layering, 'src/wire/b.ts', "import { a } from './a.ts'\n")).toEqual([])
   })
+  it('see the page import more than types', () => {
+    const types = "import type { Picture } from '../control/live.ts'\n"
+    expect(findings(layering, 'src/page/b.ts', types)).toEqual([])
+    expect(findings(layering, 'src/page/b.ts', "import { a } from './a.ts'\n")).toEqual([])
+    for (const text of [types.replace(' type', ''), types.replace('control', 'table')])
+      expect(findings(layering, 'src/page/b.ts', text)).toHaveLength(1)
+    expect(findings(layering, 'src/cli/b.ts', "import type { A } from '../page/a.ts'\n")).toHaveLength(1)
+  })
   it('see the addon opened by a stranger', () => {
     const open = "import { native } from '../memory/native.ts'\n"
     expect(findings(layering, 'src/control/b.ts', open)).toEqual(['control opens the addon'])

@@ -1,6 +1,7 @@
 /** The API's routes for what rules tell, and for why a packet goes where it goes. */
 import * as z from 'zod'
 import { TABLES } from '../chain/rule.ts'
+import { REASONS } from '../pipeline/reason.ts'
 import { FlowAnswer } from './answer.ts'
 import type { Route } from './route.ts'
 
@@ -74,6 +75,13 @@ const Flow = z.strictObject({
 })
 
 export const explained: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/v1/reasons',
+    summary: 'Why frames are dropped: each reason that counters name, and what it says',
+    answer: z.array(z.strictObject({ name, meaning: z.string() })),
+    handle: () => REASONS,
+  },
   {
     method: 'GET',
     path: '/v1/rules/events',

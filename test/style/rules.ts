@@ -8,6 +8,7 @@ const functionLines = 70
 
 /** Folders from the top layer to the bottom; those of one row may import each other. */
 const layers = [
+  ['page'],
   ['cli'],
   ['control'],
   ['service', 'port', 'vhost', 'pipeline', 'gateway'],
@@ -42,6 +43,11 @@ function level(folder: string): number {
   return layers.findIndex((row) => row.includes(folder))
 }
 
+/** The page runs in a browser: of the switch it knows the types of what control answers, and nothing else. */
+function isOfPage(node: Node, folder: string): boolean {
+  return folder === 'page' || (folder === 'control' && node.importKind === 'type')
+}
+
 /** Layers point down, wire imports nothing but wire, and only memory, port and vhost open the addon's door. */
 export function layering(source: Source): string[] {
   const folder = folderOf(source.path)
@@ -51,6 +57,8 @@ export function layering(source: Source): string[] {
     const inside = target.startsWith('src/')
     if (folder === 'wire' && folderOf(target) !== 'wire')
       findings.push(at(source, node, `wire imports ${path}`))
+    if (folder === 'page' && inside && !isOfPage(node, folderOf(target)))
+      findings.push(at(source, node, `page imports ${path}`))
     if (inside && level(folder) > level(folderOf(target)))
       findings.push(at(source, node, `${folder} imports ${path}`))
     if (target === 'src/memory/native.ts' && !openers.includes(folder)) {

@@ -1,0 +1,155 @@
+/** One network in the picture: a switch with its sockets, and the way from it through its gateway outside. */
+import type { PortPicture } from '../control/live.ts'
+import type { NetworkRow } from '../control/rows.ts'
+import { element, led, mark, say, shine } from './dom.ts'
+import * as format from './format.ts'
+import { icon } from './icon.ts'
+import { type Entry, Roll } from './roll.ts'
+import { flow, type Leases, lamp, socket } from './socket.ts'
+import { POINTS, Spark } from './spark.ts'
+import { networkKey, type World } from './world.ts'
+
+/** More sockets than these are shown when asked for. */
+const SOCKETS = 48
+
+/** A network and those of its ports that are to be seen. */
+export interface Site {
+  network: NetworkRow
+  ports: PortPicture[]
+  /** a filter chose the ports: they are wanted open */
+  isFiltered: boolean
+}
+
+/** A station on the way outside. */
+function stop(name: string, title: string, ...more: (Node | null)[]): HTMLElement {
+  const text = element('span', { class: 'stop-text' }, element('b', {}, title), ...more)
+  return element('li', { class: `stop ${name}` }, icon(name), text)
+}
+
+function small(text: string): HTMLElement {
+  return element('small', {}, text)
+}
+
+function wire(): HTMLElement {
+  return element('li', { class: 'wire', 'aria-hidden': 'true' }, element('i'))
+}
+
+/** The stations from the switch outwards; made anew where the network itself has changed. */
+function stops({ gateway, dhcp, dns, uplink, host, mode, ports }: NetworkRow): HTMLElement[] {
+  const line = [stop('network', `${ports} ${ports === 1 ? 'port' : 'ports'}`)]
+  if (host !== null) line.push(wire(), stop('host', host.ifname, small(host.address ?? 'this host')))
+  const services = [dhcp === null ? '' : 'DHCP', dns === null ? '' : 'DNS'].filter(Boolean).join(', ')
+  if (gateway !== null && mode !== 'host-only')
+    line.push(wire(), stop('gateway', gateway, small(`gateway${services === '' ? '' : `, ${services}`}`)))
+  if (uplink === null) return line
+  const { type, ifname, address, state, reason } = uplink
+  const where = type === 'host' ? 'host' : 'card'
+  const light = led(state, reason)
+  const detail = small(state === 'up' || reason === '' ? (address ?? 'card') : reason)
+  const outside = stop('outside', 'outside', small(uplink.router === null ? '' : `by ${uplink.router}`))
+  return [...line, wire(), stop(where, ifname, detail, light), wire(), outside]
+}
+
+export function network(
+  world: World,
+  leases: () => Leases,
+  folded: Map<string, boolean>,
+  { network: { name } }: Site,
+): Entry<Site> {
+  const card = new Card(world, leases, folded, name)
+  return { element: card.element, update: (site) => card.update(site) }
+}
+
+class Card {
+  readonly element: HTMLElement
+  private readonly world: World
+  private readonly folded: Map<string, boolean>
+  private readonly name: string
+  private readonly fold: HTMLButtonElement
+  private readonly badges = element('span', { class: 'badges' })
+  private readonly way = element('ol', { class: 'way' })
+  private readonly input = element('span', { class: 'in' })
+  private readonly output = element('span', { class: 'out' })
+  private readonly spark = new Spark()
+  private readonly sockets = element('ul', { class: 'sockets' })
+  private readonly lamps = element('ul', { class: 'lamps' })
+  private readonly more: HTMLButtonElement
+  private readonly none = element('p', { class: 'note' }, 'Nothing is plugged in.')
+  private readonly open: Roll<PortPicture>
+  private readonly closed: Roll<PortPicture>
+  private site: Site | null = null
+  private drawn = ''
+  private limit = SOCKETS
+
+  constructor(world: World, leases: () => Leases, folded: Map<string, boolean>, name: string) {
+    this.world = world
+    this.folded = folded
+    this.name = name
+    this.fold = element('button', { type: 'button', class: 'fold', onclick: () => this.toggle() }, name)
+    this.more = element('button', { type: 'button', class: 'more', onclick: () => this.extend() })
+    const keyOf = (port: PortPicture) => port.name
+    this.open = new Roll(this.sockets, keyOf, (port) => socket(world, leases, port))
+    this.closed = new Roll(this.lamps, keyOf, (port) => lamp(world, port))
+    const rates = element('span', { class: 'rates' }, this.input, this.output)
+    const head = element('header', {}, element('h2', {}, this.fold), this.badges, rates, this.spark.element)
+    const body = [this.way, this.sockets, this.lamps, this.more, this.none]
+    this.element = element('section', { class: 'network', 'aria-label': `network ${name}` }, head, ...body)
+  }
+
+  private toggle(): void {
+    this.folded.set(this.name, !this.isFolded)
+    if (this.site !== null) this.update(this.site)
+  }
+
+  private extend(): void {
+    this.limit = Number.POSITIVE_INFINITY
+    if (this.site !== null) this.update(this.site)
+  }
+
+  private get isFolded(): boolean {
+    return this.folded.get(this.name) ?? false
+  }
+
+  update(site: Site): void {
+    this.site = site
+    this.describe(site.network)
+    const { ports, isFiltered } = site
+    const isFolded = this.isFolded && !isFiltered
+    mark(this.fold, 'aria-expanded', String(!isFolded))
+    this.open.show(isFolded ? [] : ports.slice(0, this.limit))
+    this.closed.show(isFolded ? ports : [])
+    this.more.hidden = isFolded || ports.length <= this.limit
+    say(this.more, `${ports.length - this.limit} more ports`)
+    this.none.hidden = ports.length > 0
+    this.measure()
+  }
+
+  /** The parts that seldom change. */
+  private describe(network: NetworkRow): void {
+    const drawn = JSON.stringify({ ...network, macs: 0 })
+    if (drawn === this.drawn) return
+    this.drawn = drawn
+    const { mode, subnet, isolated, mtu } = network
+    const badge = (text: string, kind = '') => element('span', { class: `badge ${kind}` }, text)
+    this.badges.replaceChildren(
+      ...[badge(mode, `mode-${mode}`), badge(subnet ?? 'no subnet', 'plain')],
+      ...(isolated ? [badge('isolated')] : []),
+      ...(mtu === 1500 ? [] : [badge(`MTU ${mtu}`, 'plain')]),
+    )
+    this.way.replaceChildren(...stops(network))
+  }
+
+  private measure(): void {
+    const { world, name } = this
+    const key = networkKey(name)
+    const [, received, , sent] = world.ratesOf(key)
+    say(this.input, format.bitRate(received))
+    say(this.output, format.bitRate(sent))
+    this.spark.show([world.history.recent(key, 1, POINTS), world.history.recent(key, 3, POINTS)])
+    const [, inward, , outward] = world.ratesOf(`${name}-uplink`)
+    for (const line of this.way.querySelectorAll('.wire')) mark(line, 'data-flow', flow(inward + outward))
+    const uplink = world.port(`${name}-uplink`)
+    const light = this.way.querySelector('.led')
+    if (uplink !== undefined && light !== null) shine(light, uplink.state, uplink.reason)
+  }
+}

@@ -1,0 +1,72 @@
+/** Listings: asked for while somebody looks, again some seconds after each answer, later if answers are slow to make. */
+
+const EVERY_MS = 3000
+/** A listing may keep the switch's control thread busy for a twentieth of the time, no more. */
+const SHARE = 20
+
+/** GET of JSON; throws an Error with the switch's own sentence. */
+export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+  const response = await fetch(path, {
+    headers: { accept: 'application/json' },
+    ...(signal ? { signal } : {}),
+  })
+  const body = await response.json()
+  if (!response.ok) throw new Error(body.error ?? `${response.status} ${response.statusText}`)
+  return body as T
+}
+
+export class Poll<T> {
+  private readonly path: () => string | null
+  private readonly take: (answer: T) => void
+  private readonly fail: (message: string) => void
+  private timer = 0
+  private asked: AbortController | null = null
+  private isOn = false
+
+  /** `path` may say null: nothing to ask for now. */
+  constructor(
+    path: () => string | null,
+    take: (answer: T) => void,
+    fail: (message: string) => void = () => {},
+  ) {
+    this.path = path
+    this.take = take
+    this.fail = fail
+    document.addEventListener('visibilitychange', () => {
+      if (this.isOn && document.visibilityState === 'visible') this.now()
+    })
+  }
+
+  start(): void {
+    this.isOn = true
+    this.now()
+  }
+
+  stop(): void {
+    this.isOn = false
+    clearTimeout(this.timer)
+    this.asked?.abort()
+  }
+
+  /** Asks at once, after `delayMs` of peace: a reader may still be writing. */
+  now(delayMs = 0): void {
+    clearTimeout(this.timer)
+    if (this.isOn) this.timer = window.setTimeout(() => void this.ask(), delayMs)
+  }
+
+  private async ask(): Promise<void> {
+    const path = this.path()
+    if (path === null || document.visibilityState === 'hidden') return
+    this.asked?.abort()
+    const control = new AbortController()
+    this.asked = control
+    const begun = performance.now()
+    try {
+      const answer = await get<T>(path, control.signal)
+      if (!control.signal.aborted) this.take(answer)
+    } catch (error) {
+      if (!control.signal.aborted) this.fail((error as Error).message)
+    }
+    if (!control.signal.aborted) this.now(Math.max(EVERY_MS, (performance.now() - begun) * SHARE))
+  }
+}
