@@ -146,6 +146,8 @@ export class Daemon {
 
   private async reload(): Promise<void> {
     notify(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`)
+    // Whatever the configuration says: who rotates the file waits for this.
+    this.fabric?.flowLog.reopen()
     try {
       await (this.registry as Registry).reload(find(this.options.file))
       this.log.info('the configuration was read again')

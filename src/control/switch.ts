@@ -13,6 +13,7 @@ import type { Configuration } from './configuration.ts'
 import type { RuleRow } from './counts.ts'
 import { Crew, framesPerWorker } from './crew.ts'
 import { Events } from './events.ts'
+import type { FlowLog } from './flowlog/log.ts'
 import type { FlowQuery, FlowRow } from './flows.ts'
 import * as flows from './flows.ts'
 import * as ground from './ground.ts'
@@ -56,6 +57,7 @@ export class Switch extends EventEmitter<Told> {
   readonly events: Events
   readonly rulebook: Rulebook
   readonly sets: Sets
+  readonly flowLog: FlowLog
   private timer: NodeJS.Timeout | null = null
   private turn: Promise<unknown> = Promise.resolve()
   private closed = false
@@ -66,6 +68,7 @@ export class Switch extends EventEmitter<Told> {
     this.sets = new Sets(plant.arena, crew, (name) => this.rulebook.uses(name))
     this.rulebook = new Rulebook(plant, crew, this.sets, this.events)
     this.works = works
+    this.flowLog = works.flowLog
     this.plant = plant
     new Dock(plant, crew, log, (act) => this.inTurn(act))
     crew.on('failed', (error) => this.emit('failed', error))

@@ -9,6 +9,7 @@ import { guarded, type Net } from './compile.ts'
 import type { Configuration } from './configuration.ts'
 import type { Crew } from './crew.ts'
 import { Ends } from './end.ts'
+import { FlowLog } from './flowlog/log.ts'
 import { ending } from './host.ts'
 import { type Member, placeOf } from './member.ts'
 import { allSites, type Plant } from './plant.ts'
@@ -37,6 +38,7 @@ interface Before {
 export class Works {
   readonly ends: Ends
   readonly services: Services
+  readonly flowLog: FlowLog
   private readonly plant: Plant
   private readonly crew: Crew
   private readonly host: HostSide
@@ -50,6 +52,7 @@ export class Works {
     this.host = host
     this.log = log
     this.ends = new Ends(plant, crew.bells)
+    this.flowLog = new FlowLog(plant, log)
     this.services = new Services(plant, this.ends, state, log)
     this.services.listen((lease) => void this.heed(lease))
     plant.ground.held = (network, mac) => this.services.held(network, mac)
@@ -84,6 +87,7 @@ export class Works {
       for (const spec of fresh)
         if (spec.type !== 'local') opened.push(plant.admit(spec, this.services.address(spec)))
       this.services.answer()
+      this.flowLog.open(next.flowLog, next.state)
       this.open(next)
     } catch (error) {
       await this.revert(before, opened, closed)
@@ -100,6 +104,7 @@ export class Works {
     plant.ground.lead(next, plant.nets)
     plant.statics.prune()
     await this.swap()
+    await this.flowLog.settle(next.flowLog)
     for (const member of removed) {
       this.ends.drop(member)
       if (!closed.includes(member)) plant.shut(member)
@@ -163,7 +168,12 @@ export class Works {
       plant.members.delete(spec.name)
       plant.admit(spec, address)
     }
-    if (before.configuration !== null) this.services.update(before.configuration)
+    const { configuration } = before
+    if (configuration !== null) {
+      this.services.update(configuration)
+      this.flowLog.open(configuration.flowLog, configuration.state)
+    }
+    await this.flowLog.settle(configuration?.flowLog ?? null)
     if (closed.length > 0) await this.swap()
   }
 
@@ -239,6 +249,7 @@ export class Works {
     // Services first: what they say last, a leased address given back, has to leave.
     await this.services.close()
     await this.crew.end()
+    await this.flowLog.settle(null)
     this.host.close()
     for (const member of this.plant.members.values()) this.plant.shut(member)
     this.plant.members.clear()

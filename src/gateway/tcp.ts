@@ -54,6 +54,18 @@ const REPETITIONS = 3
 /** A FIN or RST outside the windows shortens a deadline that is further away than this. */
 const SHORT_MS = 120_000
 
+/** Milliseconds that the flow at `f` lives in `state` without another segment. */
+export function lifetime(words: Int32Array, f: number, timeouts: Int32Array, state: number): number {
+  const standard = timeouts[state]
+  const flags = words[f + LAST_WINDOW]
+  if (((words[f + STATE] >>> 8) & 7) >= REPETITIONS && standard > timeouts[TCP_MAX_RETRANS])
+    return timeouts[TCP_MAX_RETRANS]
+  if ((flags & (UNACKNOWLEDGED | (UNACKNOWLEDGED << 8))) !== 0 && standard > timeouts[TCP_UNACKNOWLEDGED])
+    return timeouts[TCP_UNACKNOWLEDGED]
+  if (flags >>> 16 === 0 && standard > timeouts[TCP_MAX_RETRANS]) return timeouts[TCP_MAX_RETRANS]
+  return standard
+}
+
 export class Tcp {
   /** connections that are already under way when their first segment comes are picked up (nf_conntrack_tcp_loose) */
   loose = true
@@ -108,7 +120,7 @@ export class Tcp {
     segment.read(at, end)
     if (segment.kind !== t.ACK_SET || !this.window.passes(f, direction)) return false
     this.note(f, direction)
-    this.words[f + DEADLINE] = (now + this.lifetime(f, t.ESTABLISHED)) | 0
+    this.words[f + DEADLINE] = (now + lifetime(this.words, f, this.timeouts, t.ESTABLISHED)) | 0
     return true
   }
 
@@ -160,17 +172,17 @@ export class Tcp {
     if (state !== old && state === t.FIN_WAIT)
       window.setFlags(f, direction, window.flags(f, direction) | CLOSE_INIT)
     let status = words[f + STATUS] & ~(CLOSING | FAST)
-    let lifetime = kind === t.RST_SET ? this.closing(f, state) : this.lifetime(f, state)
+    let left = kind === t.RST_SET ? this.closing(f, state) : lifetime(words, f, timeouts, state)
     if ((status & SEEN_REPLY) === 0) {
       // A connection that was only ever refused ends with the refusal, and repeated SYNs alone keep none.
-      if (kind === t.RST_SET) lifetime = 0
+      if (kind === t.RST_SET) left = 0
       else if (kind === t.SYN_ONLY && old === t.SYN_SENT) return IGNORED
-      else if (state === t.ESTABLISHED) lifetime = Math.min(lifetime, timeouts[TCP_UNACKNOWLEDGED])
+      else if (state === t.ESTABLISHED) left = Math.min(left, timeouts[TCP_UNACKNOWLEDGED])
     } else if (state === t.ESTABLISHED && (old === t.SYN_RECV || old === t.ESTABLISHED)) status |= ASSURED
     if (state >= t.FIN_WAIT && state <= t.CLOSE) status |= CLOSING
     if (state === t.ESTABLISHED && (status & ASSURED) !== 0) status |= FAST
     words[f + STATUS] = status
-    words[f + DEADLINE] = (now + lifetime) | 0
+    words[f + DEADLINE] = (now + left) | 0
     return ACCEPTED
   }
 
@@ -185,19 +197,6 @@ export class Tcp {
 
   private lastDirection(f: number): number {
     return (this.words[f + STATE] >>> 7) & 1
-  }
-
-  /** Milliseconds that a flow in `state` lives without another segment. */
-  private lifetime(f: number, state: number): number {
-    const { words, timeouts } = this
-    const standard = timeouts[state]
-    const flags = words[f + LAST_WINDOW]
-    if (((words[f + STATE] >>> 8) & 7) >= REPETITIONS && standard > timeouts[TCP_MAX_RETRANS])
-      return timeouts[TCP_MAX_RETRANS]
-    if ((flags & (UNACKNOWLEDGED | (UNACKNOWLEDGED << 8))) !== 0 && standard > timeouts[TCP_UNACKNOWLEDGED])
-      return timeouts[TCP_UNACKNOWLEDGED]
-    if (flags >>> 16 === 0 && standard > timeouts[TCP_MAX_RETRANS]) return timeouts[TCP_MAX_RETRANS]
-    return standard
   }
 
   /** The same after a reset. */

@@ -15,6 +15,7 @@ export interface Configuration {
   ports?: Record<string, object>
   workers?: number
   conntrack?: object
+  flowLog?: object
 }
 
 export interface PortRow {
