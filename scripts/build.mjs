@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync, write
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { hold } from './lock.mjs'
+import { manual } from './man.mjs'
 import { install } from './packages.mjs'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -17,7 +18,11 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)))
  * and validates nothing. The worker holds the hot path: bundled whole, its imports become plain variables.
  */
 const groups = [
-  { entryPoints: { cli: 'src/cli/main.ts', index: 'src/index.ts' }, packages: 'external', splitting: true },
+  {
+    entryPoints: { cli: 'src/cli/main.ts', index: 'src/index.ts', program: 'src/cli/program.ts' },
+    packages: 'external',
+    splitting: true,
+  },
   { entryPoints: { worker: 'src/pipeline/worker.ts' }, packages: 'bundle', splitting: false },
 ]
 
@@ -165,6 +170,12 @@ function declarations() {
   tool('declarations', process.execPath, [script, '--project', 'tsconfig.build.json'], 'mend the source')
 }
 
+/** Manual pages and completion say what the bundles and the README say. */
+async function pages() {
+  const sources = newest(...['dist/.stamp', 'README.md', 'scripts'].map((path) => join(root, path)))
+  if (newest(join(root, 'dist/man/bridgeport.1')) < sources) await manual(root)
+}
+
 /** Brings everything up to date. Throws a Failure. */
 export async function build() {
   if (Number(process.versions.node.split('.')[0]) < 20)
@@ -174,6 +185,7 @@ export async function build() {
     packages()
     addon()
     await bundles()
+    await pages()
   } finally {
     release()
   }

@@ -19,6 +19,8 @@ import { top } from './top.ts'
 import { daemon } from './up.ts'
 import { why } from './why.ts'
 
+export { examples, pathOf } from './example.ts'
+
 /** The command `bridgeport` with everything below it. */
 export function program(): Command {
   const root = withSocket(new Command('bridgeport'))
