@@ -73,7 +73,7 @@ describe('configuration', () => {
 
 /** What `--help` of a command offers: commands below it and long options. */
 interface Help {
-  commands: { name: string; isLater: boolean }[]
+  commands: string[]
   options: string[]
 }
 
@@ -85,9 +85,9 @@ async function help(...command: string[]): Promise<Help> {
   const [options = '', rest = ''] = text.split('\nCommands:\n')
   const [commands = ''] = rest.split('\nExamples:\n')
   return {
-    commands: [...commands.matchAll(/^ {2}(\S+)(.*)$/gm)]
-      .map(([, name = '', rest = '']) => ({ name, isLater: rest.includes('not available yet') }))
-      .filter(({ name }) => name !== 'help'),
+    commands: [...commands.matchAll(/^ {2}(\S+)/gm)]
+      .map(([, name = '']) => name)
+      .filter((name) => name !== 'help'),
     options: [...options.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)]
       .map(([, name = '']) => name)
       .filter((name) => name !== '--help' && name !== '--socket' && name !== '--version'),
@@ -103,12 +103,11 @@ describe('command line', () => {
     async () => {
       const top = await help()
       const real = new Map<string, string[]>()
-      for (const { name, isLater } of top.commands) {
-        if (isLater) continue
+      for (const name of top.commands) {
         const { commands, options } = await help(name)
         if (commands.length === 0) real.set(`bridgeport ${name}`, options)
         for (const below of commands)
-          real.set(`bridgeport ${name} ${below.name}`, (await help(name, below.name)).options)
+          real.set(`bridgeport ${name} ${below}`, (await help(name, below)).options)
       }
       const plain = (map: Map<string, string[]>) =>
         Object.fromEntries([...map].map(([name, options]) => [name, sorted(options)]))
@@ -116,10 +115,6 @@ describe('command line', () => {
         [...documented].map(([name, options]) => [name, options.filter((o) => o !== '-c')]),
       )
       expect(plain(long)).toEqual(plain(real))
-      const later = readme.listed(/Not available yet, and saying so: ([^.]*)\./)
-      expect(sorted(later)).toEqual(
-        sorted(top.commands.filter((each) => each.isLater).map(({ name }) => name)),
-      )
     },
     helpMs,
   )
@@ -168,20 +163,17 @@ describe('names', () => {
 
   it('the paths of the API are those that it describes', () => {
     const { paths } = JSON.parse(readFileSync(join(root, 'docs/openapi.json'), 'utf8')) as {
-      paths: Record<string, Record<string, { responses: object }>>
+      paths: Record<string, object>
     }
     const served = Object.entries(paths).flatMap(([path, methods]) =>
-      Object.entries(methods).map(([method, { responses }]) => ({ path, method, later: 501 in responses })),
+      Object.keys(methods).map((method) => `${path} ${method}`),
     )
-    const text = (isLater: boolean) => served.filter(({ later }) => later === isLater)
     const rows = readme
       .table('path')
       .flatMap(([path = '', methods = '']) =>
         methods.split(' ').map((method) => `${codes(path)[0]} ${method.toLowerCase()}`),
       )
-    expect(sorted(rows)).toEqual(sorted(text(false).map(({ path, method }) => `${path} ${method}`)))
-    const later = readme.listed(/^(`\/v1\/[a-z]+`.*) answers? 501/m)
-    expect(sorted(later)).toEqual(sorted(text(true).map(({ path }) => path)))
+    expect(sorted(rows)).toEqual(sorted(served))
   })
 
   it('every file that is named exists', () => {

@@ -69,6 +69,17 @@ export function call<T>(
   })
 }
 
+/** Begins an answer that goes on; resolves to it. Throws a Refusal with the daemon's own line. */
+export function stream(socket: string, path: string): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath: socket, path, agent: false }, (response) =>
+      resolve(response.statusCode === 200 ? response : read(socket, response)),
+    )
+    asked.on('error', (error) => reject(unreachable(socket, error)))
+    asked.end()
+  })
+}
+
 /** Calls `online` with every line of an answer that goes on, until the switch ends or `signal` says so; rejects if the connection breaks. */
 export function follow(
   socket: string,

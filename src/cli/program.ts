@@ -1,10 +1,10 @@
 /** The commands that there are. */
 import { Command } from 'commander'
 import { version } from '../control/version.ts'
+import { capture } from './capture.ts'
 import { conntrack } from './conntrack.ts'
 import { doctor } from './doctor.ts'
 import { exemplify } from './example.ts'
-import { later } from './later.ts'
 import { leases } from './lease.ts'
 import { macs } from './mac.ts'
 import { neighbours } from './neighbour.ts'
@@ -46,7 +46,7 @@ export function program(): Command {
     why,
     rules,
     top,
-    later,
+    capture,
   ])
     add(root)
   const settle = (command: Command): void => {

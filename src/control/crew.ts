@@ -49,6 +49,8 @@ interface Waiting {
 
 export class Crew extends EventEmitter<Events> {
   readonly bells: doorbell.Doorbell[]
+  /** what has to be told before a program that brings ports or takes them away */
+  before: () => Promise<void> = async () => {}
   private readonly arena: Arena
   private readonly threads: Worker[] = []
   private readonly waiting = new Map<number, Waiting>()
@@ -167,7 +169,8 @@ export class Crew extends EventEmitter<Events> {
     return done
   }
 
-  swap(program: Program): Promise<number> {
+  async swap(program: Program): Promise<number> {
+    await this.before()
     return this.order({ type: 'program', program })
   }
 

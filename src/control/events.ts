@@ -7,6 +7,7 @@ import { Readable } from 'node:stream'
 import { HOOKS, type Rule, type Ruleset, TABLES, type TableName } from '../chain/rule.ts'
 import type { Log } from '../chain/target/log.ts'
 import type { Nflog } from '../chain/target/nflog.ts'
+import { GENERATION_MASK, RULE_SHIFT } from '../pipeline/record.ts'
 import * as journal from '../table/journal.ts'
 import { type Detail, dump, type Sides } from './dump.ts'
 import { type Entry, Reader } from './journal.ts'
@@ -168,13 +169,18 @@ export class Events extends EventEmitter<{ row: [EventRow] }> {
     this.emit('row', row)
   }
 
+  /** The rule or policy that a captured frame was dropped by, from the word of its record (RULE_SHIFT of record.ts); '' if it is not known any more. */
+  blame(word: number): string {
+    const of = [...this.books.keys()].find((generation) => ((generation ^ word) & GENERATION_MASK) === 0)
+    const { counter, chain, rule, number } = stand(this.books.get(of ?? -1), (word >>> RULE_SHIFT) - 1)
+    if (counter === undefined) return ''
+    const place = `${counter.table} ${counter.chain}`
+    return rule === undefined ? `${place}: policy ${chain?.policy}` : `${place} ${number}: ${rule.text}`
+  }
+
   private row(entry: Entry): EventRow {
     const book = this.books.get(entry.generation) ?? this.now
-    const counter = book?.numbered.counters[entry.rule]
-    const chain = book?.ruleset.tables.get(counter?.table ?? 'raw')?.chains.get(counter?.chain ?? '')
-    const rule = chain?.rules[counter?.index ?? -1]
-    const number =
-      counter === undefined ? null : counter.index < 0 ? (chain?.rules.length ?? 0) + 1 : counter.index + 1
+    const { counter, chain, rule, number } = stand(book, entry.rule)
     const sides = this.sides(entry)
     const table = TABLES[entry.table] ?? null
     const place = {
@@ -218,6 +224,16 @@ export class Events extends EventEmitter<{ row: [EventRow] }> {
     const [to, toPort] = side(egress)
     return { ingress: from, ingressPort: fromPort, egress: to, egressPort: toPort }
   }
+}
+
+/** What has a counter's number, and its place in the chain from 1 on; a policy's is behind the last rule's. */
+function stand(book: Book | null | undefined, count: number) {
+  const counter = book?.numbered.counters[count]
+  const chain = book?.ruleset.tables.get(counter?.table ?? 'raw')?.chains.get(counter?.chain ?? '')
+  const rule = chain?.rules[counter?.index ?? -1]
+  const last = chain?.rules.length ?? 0
+  const number = counter === undefined ? null : 1 + (counter.index < 0 ? last : counter.index)
+  return { counter, chain, rule, number }
 }
 
 /** An unconditional RETURN, as the end of a chain is one: the kernel's trace calls both so. */

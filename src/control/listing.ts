@@ -82,7 +82,7 @@ function uplink(plant: Plant, configuration: NetworkConfiguration): UplinkRow | 
 }
 
 /** The user's network that a port belongs to. */
-function siteOf({ hidden, name, network, type }: Spec): string {
+export function siteOf({ hidden, name, network, type }: Spec): string {
   return hidden && type !== 'local' && name === network ? network.replace(/-uplink$/, '') : network
 }
 

@@ -9,6 +9,7 @@ import { attachment } from './attachment.ts'
 import { collection } from './collection.ts'
 import { explained } from './explain.ts'
 import { firewall } from './firewall.ts'
+import { frames } from './frames.ts'
 import { memoryPattern } from './quantity.ts'
 import { Absent } from './refusal.ts'
 import { done, type Route, type Service } from './route.ts'
@@ -224,14 +225,6 @@ const leases: Route[] = [
   },
 ]
 
-/** Fixed names of what comes later: they answer 501. */
-const later: Route[] = ['capture'].map((noun) => ({
-  method: 'GET',
-  path: `/v1/${noun}`,
-  summary: `Not available yet: ${noun}`,
-  isPrivate: true,
-}))
-
 export const routes: readonly Route[] = [
   ...daemon,
   ...networks,
@@ -243,5 +236,5 @@ export const routes: readonly Route[] = [
   ...collection,
   ...explained,
   ...watch,
-  ...later,
+  ...frames,
 ]

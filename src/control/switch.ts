@@ -9,6 +9,7 @@ import type { MemoryPort } from '../port/embed.ts'
 import * as reaper from '../port/reaper.ts'
 import { HostSide } from '../port/uplink.ts'
 import { Dock } from './berth.ts'
+import { Captures } from './capture.ts'
 import type { Configuration } from './configuration.ts'
 import type { RuleRow } from './counts.ts'
 import { Crew, framesPerWorker } from './crew.ts'
@@ -58,6 +59,7 @@ export class Switch extends EventEmitter<Told> {
   readonly rulebook: Rulebook
   readonly sets: Sets
   readonly flowLog: FlowLog
+  readonly capture: Captures
   private timer: NodeJS.Timeout | null = null
   private turn: Promise<unknown> = Promise.resolve()
   private closed = false
@@ -70,6 +72,7 @@ export class Switch extends EventEmitter<Told> {
     this.works = works
     this.flowLog = works.flowLog
     this.plant = plant
+    this.capture = new Captures(plant, crew, this.events, (act) => this.inTurn(act))
     new Dock(plant, crew, log, (act) => this.inTurn(act))
     crew.on('failed', (error) => this.emit('failed', error))
     crew.on('lost', (lost) => void this.inTurn(() => this.lose(lost.incarnation)))
@@ -163,6 +166,8 @@ export class Switch extends EventEmitter<Told> {
     for (const timer of [this.timer, this.looker]) if (timer) clearInterval(timer)
     for (const each of [this.events, this.sets]) each.close()
     await this.turn
+    // Their readers get the end of what was recorded.
+    await this.capture.close()
     await this.works.close()
   }
 
@@ -216,6 +221,11 @@ export class Switch extends EventEmitter<Told> {
   /** Ends a lease; throws a Refusal if there is none. */
   removeLease(network: string, address: string): void {
     lease.remove(this.works.services.leases, network, address)
+  }
+
+  /** Captures in numbers: those under way, and the frames that all there were have written and lost. */
+  captures(): { active: number; frames: number; lost: number } {
+    return this.capture.counts()
   }
 
   workers(): WorkerRow[] {

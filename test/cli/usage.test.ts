@@ -55,6 +55,7 @@ describe.runIf(existsSync(bundle))('bridgeport', () => {
     [['mac', 'add', '52:54:00:00:00:01'], /--network/],
     [['up', '-c'], /argument missing/],
     [['set', 'add', 'a'], /entry/],
+    [['capture'], /name a port or a network, or ask for --all/],
     [['top', '--interval', '0'], /a number from 0.25 to 60/],
   ])('%j is wrong usage: status 2', async (argv, line) => {
     const { status, stderr, stdout } = await run(argv)
@@ -86,12 +87,6 @@ describe.runIf(existsSync(bundle))('bridgeport', () => {
       stderr: 'bridgeport: top: it needs a terminal; use --once for one view as text\n',
     })
     expect((await run(['top', '--json'])).stderr).toMatch(/^bridgeport: top --json: .*--once\n$/)
-  })
-
-  it.each(['capture vm1 -w -'])('%s is not available yet: status 1', async (command) => {
-    const { status, stderr } = await run(command.split(' '))
-    expect(status).toBe(1)
-    expect(stderr).toMatch(/^bridgeport: .*not available yet.*\n$/)
   })
 })
 

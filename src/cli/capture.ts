@@ -1,0 +1,122 @@
+/** `bridgeport capture`: frames as pcapng, into a file or a pipe. */
+import { createWriteStream } from 'node:fs'
+import { open } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
+import { setPriority } from 'node:os'
+import type { Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { Command } from 'commander'
+import { CAPTURE_HEADER } from '../control/pcapng.ts'
+import { Refusal } from '../control/refusal.ts'
+import { Tally } from './capture/tally.ts'
+import { call, socketOf, stream } from './client.ts'
+import { withSocket } from './option.ts'
+
+interface Options {
+  write?: string
+  count?: string
+  snap?: string
+  drops?: boolean
+  direction?: string
+  all?: boolean
+}
+
+/** How much a reader gives way to guests on a machine that is busy: it loses frames of the capture and they nothing. */
+const NICE = 10
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const
+
+/** What the API is asked for; the first word names a port or a network unless everything is meant. */
+async function queryOf(socket: string, words: string[], options: Options): Promise<URLSearchParams> {
+  const query = new URLSearchParams()
+  const [name, ...rest] = options.all ? [undefined, ...words] : words
+  if (name !== undefined) {
+    const networks = await call<{ name: string }[]>(socket, 'GET', '/v1/networks')
+    query.set(networks.some((network) => network.name === name) ? 'network' : 'port', name)
+  }
+  if (options.drops) query.set('drops', 'true')
+  for (const key of ['count', 'snap', 'direction'] as const) {
+    const value = options[key]
+    if (value !== undefined) query.set(key, value)
+  }
+  if (rest.length > 0) query.set('filter', rest.join(' '))
+  return query
+}
+
+/** Node writes a pipe without returning to its event loop: who does not read must not keep signals from being heard. */
+async function outlet(path: string): Promise<Writable> {
+  if (path === '-') return createWriteStream('', { fd: 1, autoClose: false })
+  const file = await open(path, 'w', 0o600).catch((error: NodeJS.ErrnoException) => {
+    throw new Refusal(`file ${path}`, error.message, 'choose another with -w')
+  })
+  return createWriteStream('', { fd: file.fd })
+}
+
+/** Ends the capture, and with it the answer, when a signal comes; a second one ends at once. */
+function heed(socket: string, answer: IncomingMessage): void {
+  const end = () => {
+    for (const signal of SIGNALS) process.removeListener(signal, end)
+    call(socket, 'DELETE', `/v1/capture/${answer.headers[CAPTURE_HEADER]}`).catch(() => answer.destroy())
+  }
+  for (const signal of SIGNALS) process.on(signal, end)
+}
+
+/** Passes the answer on to its end and counts. False: nobody reads any more. */
+async function pass(answer: IncomingMessage, out: Writable, tally: Tally): Promise<boolean> {
+  const counted = async function* (chunks: AsyncIterable<Buffer>) {
+    for await (const chunk of chunks) {
+      tally.take(chunk)
+      yield chunk
+    }
+  }
+  try {
+    await pipeline(answer, counted, out)
+    return true
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'EPIPE') return false
+    const why = code === 'ECONNRESET' ? 'the switch is gone' : message
+    throw new Refusal('capture', `${why} after ${tally.frames} frames`, 'what was written so far is valid')
+  }
+}
+
+async function run(words: string[], options: Options, command: Command): Promise<void> {
+  if (words.length === 0 && !options.all) command.error('error: name a port or a network, or ask for --all')
+  const socket = socketOf(command.optsWithGlobals())
+  const path = options.write ?? '-'
+  if (path === '-' && process.stdout.isTTY)
+    throw new Refusal(
+      'capture',
+      'what it writes is not for a terminal',
+      'write it into a file (-w FILE) or a pipe (| tshark -i -)',
+    )
+  setPriority(NICE)
+  const query = await queryOf(socket, words, options)
+  const answer = await stream(socket, `/v1/capture?${query}`)
+  heed(socket, answer)
+  const tally = new Tally()
+  const out = await outlet(path).catch((error: unknown) => {
+    answer.destroy()
+    throw error
+  })
+  if (!(await pass(answer, out, tally))) return
+  process.stderr.write(`${tally.frames} frames captured, ${tally.lost} lost because nobody read in time\n`)
+}
+
+export function capture(program: Command): void {
+  withSocket(program.command('capture'))
+    .description('frames of a port or of the ports of a network as pcapng; those that were dropped say why')
+    .argument('[words...]', 'PORT or NETWORK, then FILTER: an expression as tcpdump takes it')
+    .option('-w, --write <file>', 'a file of mode 0600 instead of standard output')
+    .option('-c, --count <count>', 'end after so many frames')
+    .option('--snap <bytes>', 'keep only the beginning of each frame')
+    .option('--drops', 'only frames that are dropped')
+    .option('--direction <way>', 'in: that the switch receives, out: that it sends')
+    .option('--all', 'every port and uplink; all words are FILTER then')
+    .addHelpText(
+      'after',
+      `
+NETWORK-uplink names the way outside. An end by Ctrl-C or SIGTERM is an orderly one. The command runs at nice ${NICE}: on a busy
+machine it is the capture that loses frames, and never the guests; how many is told at the end and in the file.`,
+    )
+    .action(run)
+}

@@ -1,0 +1,40 @@
+/** Counts what a stream of pcapng says, block by block, without keeping it. */
+
+const FRAME = 6
+const STATISTICS = 5
+const DROPPED = 5
+/** where the options of interface statistics begin */
+const OPTIONS_AT = 20
+
+/** isb_ifdrop of an Interface Statistics Block, 0 if it has none. */
+function droppedOf(block: Buffer): number {
+  let at = OPTIONS_AT
+  while (at + 4 <= block.length - 4) {
+    if (block.readUInt16LE(at) === DROPPED) return Number(block.readBigUInt64LE(at + 4))
+    at += 4 + ((block.readUInt16LE(at + 2) + 3) & ~3)
+  }
+  return 0
+}
+
+export class Tally {
+  frames = 0
+  lost = 0
+  /** the beginning of a block that has not come whole, and bytes of a frame's block that are still to come */
+  private begun: Buffer = Buffer.alloc(0)
+  private ahead = 0
+
+  take(chunk: Buffer): void {
+    const bytes = this.begun.length === 0 ? chunk : Buffer.concat([this.begun, chunk])
+    let at = this.ahead
+    while (at + 8 <= bytes.length) {
+      const type = bytes.readUInt32LE(at)
+      const length = bytes.readUInt32LE(at + 4)
+      if (type === FRAME) this.frames++
+      else if (at + length > bytes.length) break
+      else if (type === STATISTICS) this.lost += droppedOf(bytes.subarray(at, at + length))
+      at += length
+    }
+    this.ahead = Math.max(0, at - bytes.length)
+    this.begun = bytes.subarray(at)
+  }
+}

@@ -1,0 +1,277 @@
+/**
+ * One capture under way: a stream of pcapng, made of what the workers record. A frame's block is copied as the worker wrote it, neighbours in one
+ * piece; only its interface is put in here, and why it was dropped. While the reader is behind nothing is taken, so that the rings fill and
+ * the workers count what finds no room: nobody waits for a reader.
+ */
+import { arch, cpus, release, type } from 'node:os'
+import { Readable } from 'node:stream'
+import type { Arena } from '../memory/arena.ts'
+import { PORT_COUNT_MAX } from '../memory/counters.ts'
+import { REASONS } from '../pipeline/reason.ts'
+import { BLOCK } from '../pipeline/record.ts'
+import * as pcapng from './pcapng.ts'
+import type { Reel } from './reel.ts'
+import { version } from './version.ts'
+
+/** How much is taken at once, in bytes. */
+const BATCH = 2 ** 20
+/** What a burst may still be working on while others are read already, in milliseconds; only several workers' records are held back. */
+const UNSETTLED_MS = 5
+/** After so many bytes the rings are looked at again at once. */
+const MANY = 2 ** 22
+const COMMENTS_MAX = 1000
+
+/** A port that is watched. */
+export interface Watched {
+  index: number
+  incarnation: number
+  name: string
+  description: string
+}
+
+export interface Terms {
+  snap: number
+  /** frames until it ends, Infinity for no end */
+  count: number
+  /** as it was written, '' for none */
+  filter: string
+}
+
+export interface Sight {
+  arena: Arena
+  /** frames that have passed a port in the directions that are captured */
+  passed: (index: number) => number
+  /** which rule decided, by the word in a record; '' if that is not known */
+  blame: (rule: number) => string
+  /** all captures' frames together */
+  totals: { frames: number; lost: number }
+}
+
+interface Interface {
+  /** in the section */
+  id: number
+  watched: Watched
+  /** frames recorded */
+  frames: number
+  /** what had passed when it began; NaN once the port was another in between */
+  before: number
+}
+
+function systemText(): [string, string, string] {
+  return [`${cpus()[0]?.model ?? ''} ${arch()}`.trim(), `${type()} ${release()}`, `Bridgeport ${version}`]
+}
+
+export class Recording extends Readable {
+  readonly id: number
+  private readonly terms: Terms
+  private readonly sight: Sight
+  private readonly reels: readonly Reel[]
+  private readonly interfaces = new Map<string, Interface>()
+  /** by index of a port */
+  private readonly members: Interface[] = new Array(PORT_COUNT_MAX)
+  private readonly comments = new Map<string, Buffer>()
+  private readonly beganMs = Date.now()
+  private left: number
+  private lost = 0
+  private isWanted = false
+  /** workers write no more */
+  private isOver = false
+  private isDone = false
+
+  constructor(id: number, terms: Terms, sight: Sight, reels: readonly Reel[], watched: readonly Watched[]) {
+    super({ highWaterMark: BATCH })
+    this.id = id
+    this.terms = terms
+    this.sight = sight
+    this.reels = reels
+    this.left = terms.count
+    this.push(pcapng.section(...systemText()))
+    this.watch(watched)
+  }
+
+  /** The ports that are watched from now on. Where an index means another port than before, its records are taken first. */
+  watch(list: readonly Watched[]): void {
+    if (list.some((each) => this.isOther(each))) this.clear()
+    for (const each of list) {
+      const known = this.interfaces.get(nameOf(each))
+      const made = known ?? this.introduce(each)
+      if (known !== undefined && known.watched.incarnation !== each.incarnation) made.before = Number.NaN
+      made.watched = each
+      this.members[each.index] = made
+    }
+  }
+
+  /** Whether its index means another port in what is recorded up to now. */
+  isOther(each: Watched): boolean {
+    const member = this.members[each.index]
+    return member !== undefined && nameOf(member.watched) !== nameOf(each)
+  }
+
+  private introduce(watched: Watched): Interface {
+    const { snap, filter } = this.terms
+    const { name, description, index } = watched
+    const made = { id: this.interfaces.size, watched, frames: 0, before: this.sight.passed(index) }
+    this.interfaces.set(nameOf(watched), made)
+    this.push(pcapng.description({ name, description, snap, filter }))
+    return made
+  }
+
+  /** Takes all that is recorded; where the reader is behind already, it is lost. */
+  private clear(): void {
+    while (this.readableLength < 2 * BATCH) {
+      const chunk = this.gather(true)
+      if (chunk === null) break
+      this.push(chunk)
+    }
+    for (const reel of this.reels) this.lose(reel.skip())
+  }
+
+  private lose(count: number): void {
+    this.lost += count
+    this.sight.totals.lost += count
+  }
+
+  override _read(): void {
+    this.isWanted = true
+    this.drain()
+  }
+
+  /** Passes on what was recorded, as far as the reader takes it. */
+  drain(): void {
+    let size = 0
+    while (this.isWanted && !this.isDone) {
+      const chunk = this.gather(this.isOver)
+      size += chunk?.length ?? 0
+      if (chunk !== null) this.isWanted = this.push(chunk)
+      if (this.left === 0 || (chunk === null && this.isOver)) this.conclude()
+      else if (chunk === null) break
+    }
+    if (size > MANY) setImmediate(() => this.drain())
+  }
+
+  /** Nothing is recorded any more; what is still in the rings is passed on, and then it ends. */
+  finish(): void {
+    this.isOver = true
+    this.drain()
+  }
+
+  private conclude(): void {
+    this.isDone = true
+    for (const reel of this.reels) this.lose(reel.missed())
+    const endedMs = Date.now()
+    const isShared = this.interfaces.size > 1
+    for (const { id, watched, frames, before } of this.interfaces.values()) {
+      const dropped = id === 0 ? this.lost : 0
+      const passed = this.sight.passed(watched.index) - before
+      this.push(
+        pcapng.statistics({
+          interface: id,
+          beganMs: this.beganMs,
+          endedMs,
+          received: passed >= frames ? passed : null,
+          accepted: frames + dropped,
+          dropped,
+          comment: isShared && dropped > 0 ? 'the dropped frames are those of all interfaces' : '',
+        }),
+      )
+    }
+    this.push(null)
+  }
+
+  /** The next blocks in the order of their times, null if there are none; the youngest may have to wait unless it is `final`. */
+  private gather(final: boolean): Buffer | null {
+    const parts: Uint8Array[] = []
+    let size = 0
+    const isSeveral = this.reels.length > 1
+    const [high, low] = pcapng.halves(Date.now() - UNSETTLED_MS)
+    for (const reel of this.reels) {
+      reel.look()
+      this.lose(reel.missed())
+    }
+    while (size < BATCH && this.left > 0) {
+      const [reel, other] = this.order()
+      if (reel === null) break
+      if (isSeveral && !final && this.isLater(reel.at, high, low)) break
+      size += this.cut(reel, other, parts)
+    }
+    const chunk = parts.length === 0 ? null : Buffer.concat(parts)
+    for (const reel of this.reels) reel.release()
+    return chunk
+  }
+
+  /** The reel with the oldest record, and the one with the oldest of the others. */
+  private order(): [Reel | null, Reel | null] {
+    const { i32 } = this.sight.arena
+    let first: Reel | null = null
+    let second: Reel | null = null
+    for (const reel of this.reels) {
+      if (reel.at < 0) continue
+      if (first === null || !this.isLater(reel.at, i32[first.at + 3], i32[first.at + 4])) {
+        second = first
+        first = reel
+      } else if (second === null || !this.isLater(reel.at, i32[second.at + 3], i32[second.at + 4]))
+        second = reel
+    }
+    return [first, second]
+  }
+
+  /** Whether a record is of a later time than that. */
+  private isLater(at: number, high: number, low: number): boolean {
+    const { i32 } = this.sight.arena
+    const difference = (i32[at + 3] >>> 0) - (high >>> 0)
+    return difference > 0 || (difference === 0 && i32[at + 4] >>> 0 > low >>> 0)
+  }
+
+  /** Takes records from a reel: one that tells of a drop, or as many as stand side by side and are not later than `other`'s. Returns their bytes. */
+  private cut(reel: Reel, other: Reel | null, parts: Uint8Array[]): number {
+    const { i32, u8 } = this.sight.arena
+    const begin = reel.at
+    if (i32[begin] !== BLOCK) {
+      const size = i32[begin + 1]
+      this.enter(begin)
+      parts.push(
+        this.annotate(u8.subarray(begin << 2, (begin << 2) + size), i32[begin], i32[begin + (size >> 2) - 2]),
+      )
+      reel.next()
+      return size
+    }
+    let at = begin
+    do {
+      this.enter(at)
+      at += i32[at + 1] >>> 2
+      reel.next()
+      if (other !== null && reel.at === at && this.isLater(at, i32[other.at + 3], i32[other.at + 4])) break
+    } while (reel.at === at && i32[at] === BLOCK && this.left > 0 && (at - begin) << 2 < BATCH)
+    parts.push(u8.subarray(begin << 2, at << 2))
+    return (at - begin) << 2
+  }
+
+  /** Writes into a record which interface it is of. */
+  private enter(at: number): void {
+    const { arena, totals } = this.sight
+    const member = this.members[arena.i32[at + 2]]
+    arena.i32[at + 2] = member.id
+    member.frames++
+    totals.frames++
+    this.left--
+  }
+
+  private annotate(record: Uint8Array, type: number, rule: number): Buffer {
+    const key = `${type} ${rule}`
+    let comment = this.comments.get(key)
+    if (comment === undefined) {
+      const by = rule === 0 ? '' : this.sight.blame(rule)
+      comment = pcapng.comment(
+        `dropped: ${REASONS[pcapng.reasonOf(type)].name}${by === '' ? '' : ` by ${by}`}`,
+      )
+      if (this.comments.size === COMMENTS_MAX) this.comments.clear()
+      this.comments.set(key, comment)
+    }
+    return pcapng.annotated(record, comment)
+  }
+}
+
+/** A port that comes again is the same interface, unless it is of another network or type. */
+function nameOf({ name, description }: Watched): string {
+  return `${name}\n${description}`
+}
