@@ -9,6 +9,7 @@ interface Options {
   protocol?: string
   source?: string
   destination?: string
+  search?: string
   limit?: string
   json?: boolean
 }
@@ -33,7 +34,7 @@ export function line(row: FlowRow): string {
 
 function queryOf(options: Options): string {
   const query = new URLSearchParams()
-  for (const name of ['network', 'protocol', 'source', 'destination', 'limit'] as const) {
+  for (const name of ['network', 'protocol', 'source', 'destination', 'search', 'limit'] as const) {
     const value = options[name]
     if (value !== undefined) query.set(name, value)
   }
@@ -48,6 +49,7 @@ export function conntrack(program: Command): void {
     .option('--protocol <name>', 'tcp, udp, icmp, gre or unknown')
     .option('--source <ip>', 'that this address opened')
     .option('--destination <ip>', 'that were opened to this address')
+    .option('--search <words>', 'that all words fit: addresses, prefixes, ports, protocols, states, networks')
     .option('--limit <count>', 'at most so many')
     .option('--json', 'an array of objects')
     .action(async (options: Options, command: Command) => {

@@ -46,7 +46,10 @@ const lines: Record<string, readonly string[]> = {
     'publish add udp::8000-8010-10.0.2.15:8000-8010',
   ],
   'publish rm': ['publish rm tcp:127.0.0.1:8080-10.0.2.15:80'],
-  'conntrack ls': ['conntrack ls --protocol tcp --source 10.0.2.15'],
+  'conntrack ls': [
+    'conntrack ls --protocol tcp --source 10.0.2.15',
+    "conntrack ls --search '10.0.2.0/24 443 established'",
+  ],
   'conntrack flush': ['conntrack flush --source 10.0.2.15'],
   'set ls': ['set ls blocked'],
   'set add': ['set add blocked 198.51.100.7 timeout 600'],

@@ -15,7 +15,8 @@ import {
   STATUS,
   WORDS,
 } from '../table/flow.ts'
-import { type FlowSource, protocolName } from './flows.ts'
+import type { FlowSource } from './flows.ts'
+import { protocolName } from './select.ts'
 
 /** How many flows of a network are in a state; `state` is TCP's, else UNREPLIED, REPLIED or ASSURED. */
 export interface FlowTally {

@@ -2,9 +2,19 @@
 import * as z from 'zod'
 import { TABLES } from '../chain/rule.ts'
 import * as answer from './answer.ts'
-import { done, type Route } from './route.ts'
+import type { RuleRow } from './counts.ts'
+import { done, type Route, whole } from './route.ts'
 
 const flag = z.enum(['true', 'false'], 'true or false').optional()
+const Rules = z.strictObject({
+  search: z
+    .string('a text')
+    .max(500, 'at most 500 characters')
+    .optional()
+    .describe('only rules that have it in their text, chain or table'),
+  offset: whole(0, 1_000_000).describe('leaves out so many of them'),
+  limit: whole(1, 1_000_000).describe('at most so many'),
+})
 const Save = z.strictObject({ counters: flag.describe('print the counters of rules, too') })
 const Restore = z.strictObject({
   counters: flag.describe('counters begin with those of the text'),
@@ -12,13 +22,23 @@ const Restore = z.strictObject({
   table: z.enum(TABLES, TABLES.join(', ')).optional().describe('restore this table only'),
 })
 
+/** Those that are asked for, in the order in which they are met. */
+function page(rows: RuleRow[], { search = '', offset = '0', limit }: Record<string, string>): RuleRow[] {
+  const wanted = search.toLowerCase()
+  const found = rows.filter(({ table, chain, rule }) =>
+    `${table} ${chain} ${rule}`.toLowerCase().includes(wanted),
+  )
+  return found.slice(Number(offset), limit === undefined ? undefined : Number(offset) + Number(limit))
+}
+
 export const firewall: readonly Route[] = [
   {
     method: 'GET',
     path: '/v1/rules',
     summary: 'Rules in force and the policies of their base chains, with their counters',
+    query: Rules,
     answer: z.array(answer.RuleAnswer),
-    handle: ({ fabric }) => fabric.rules(),
+    handle: ({ fabric }, { query }) => page(fabric.rules(), query),
   },
   {
     method: 'GET',

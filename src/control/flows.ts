@@ -26,6 +26,7 @@ import {
 import { ipv4, ipv4Text } from './address.ts'
 import { monotonicMs } from './listing.ts'
 import type { Plant } from './plant.ts'
+import { ICMP, protocolName, protocolNames, select, TCP, type Test } from './select.ts'
 
 /** One direction of a connection, as its sender writes the packets. What the protocol does not have is absent. */
 export interface WayRow {
@@ -65,17 +66,9 @@ export interface FlowQuery {
   protocol?: string
   source?: string
   destination?: string
+  /** words that must all fit, see select.ts */
+  search?: string
   limit?: number
-}
-
-const TCP = 6
-const ICMP = 1
-const protocolNames: Record<number, string> = {
-  1: 'icmp',
-  6: 'tcp',
-  17: 'udp',
-  47: 'gre',
-  132: 'sctp',
 }
 
 /** What a listing needs: the table's place, the worker's clock, and a network's name by the port that stands for its gateway. */
@@ -116,16 +109,15 @@ export function copy(words: Int32Array, flow: number, to: Int32Array): boolean {
   return isSame && (Atomics.load(words, f + STATUS) & CONFIRMED) !== 0
 }
 
-/** Copies of the live flows' words, one after the other in the same array. */
-function* live(source: FlowSource): Generator<Int32Array> {
+/** Copies of the live flows' words that pass a test, one after the other in the same array. */
+function* live(source: FlowSource, test?: Test): Generator<Int32Array> {
   const { words, high } = table(source)
   const one = new Int32Array(WORDS)
-  for (let flow = 1; flow <= high; flow++) if (copy(words, flow, one)) yield one
-}
-
-/** The name of a protocol's number, as conntrack(8) has it. */
-export function protocolName(number: number): string {
-  return protocolNames[number] ?? 'unknown'
+  for (let flow = 1; flow <= high; flow++) {
+    if (test !== undefined && !test(words, flow * WORDS)) continue
+    // What was tested may have become another flow.
+    if (copy(words, flow, one) && (test === undefined || test(one, 0))) yield one
+  }
 }
 
 function protocolOf(words: Int32Array): string {
@@ -159,14 +151,6 @@ function names(words: Int32Array, { networkOf }: FlowSource): { network: string;
   return { network: name(words[NETWORKS] >>> 16), egress: name(words[NETWORKS] & 0xffff) }
 }
 
-function matches(words: Int32Array, network: string, query: FlowQuery): boolean {
-  if (network !== (query.network ?? network)) return false
-  if (protocolOf(words) !== (query.protocol ?? protocolOf(words))) return false
-  const { source, destination } = query
-  if (source !== undefined && words[SOURCE] !== ipv4(source)) return false
-  return destination === undefined || words[DESTINATION] === ipv4(destination)
-}
-
 /** A flow's words as a listing shows them. */
 export function row(words: Int32Array, source: FlowSource): FlowRow {
   return {
@@ -184,14 +168,12 @@ export function row(words: Int32Array, source: FlowSource): FlowRow {
   }
 }
 
-/** The flows that match, at most `limit`. */
+/** The flows that match, at most `limit`. Throws a Refusal for a search that means nothing. */
 export function rows(source: FlowSource, query: FlowQuery = {}): FlowRow[] {
   const found: FlowRow[] = []
   const limit = query.limit ?? Number.POSITIVE_INFINITY
-  for (const words of live(source)) {
-    const where = names(words, source)
-    const leftMs = (words[DEADLINE] - source.nowMs) | 0
-    if (leftMs <= 0 || !matches(words, where.network, query)) continue
+  for (const words of live(source, select(source, query))) {
+    if (((words[DEADLINE] - source.nowMs) | 0) <= 0) continue
     if (found.length >= limit) break
     found.push(row(words, source))
   }

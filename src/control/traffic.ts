@@ -7,6 +7,7 @@ import * as schema from './schema.ts'
 
 /** A listing is one text: more rows than these do not fit into memory well. */
 const FLOWS_MAX = 100_000
+const SEARCH_MAX = 500
 const Address = z.ipv4('an IPv4 address').optional()
 const Which = z.strictObject({
   protocol: z.enum(['tcp', 'udp', 'icmp', 'gre', 'sctp'], 'tcp, udp, icmp, gre or sctp').optional(),
@@ -18,6 +19,13 @@ const Flows = Which.extend({
   protocol: z
     .enum(['tcp', 'udp', 'icmp', 'gre', 'sctp', 'unknown'], 'tcp, udp, icmp, gre, sctp or unknown')
     .optional(),
+  search: z
+    .string('words')
+    .max(SEARCH_MAX, `at most ${SEARCH_MAX} characters`)
+    .optional()
+    .describe(
+      'words that must all fit: an address, a prefix, a port, an address:port, a protocol, a state of TCP, unreplied, assured, a network',
+    ),
   limit: whole(1, FLOWS_MAX),
 })
 
