@@ -6,6 +6,7 @@ import type { Arena } from '../../src/memory/arena.ts'
 import { ERRORS, LENGTHS } from '../../src/memory/block.ts'
 import type { Pool } from '../../src/memory/pool.ts'
 import type { Queue } from '../../src/port/queue.ts'
+import { HEAD, TAIL } from '../../src/table/chronicle.ts'
 import { arp, ethernet } from '../lab/frame.ts'
 import { House, OUTSIDE } from '../lab/house.ts'
 import { measure } from '../lab/million.ts'
@@ -31,10 +32,13 @@ const CHECKSUM = 14 + 10
 const SOURCE_PORT = 34
 
 const isBridged = traffic === 'bridged'
+const isLogged = traffic === 'logged'
+const isNew = traffic === 'new' || isLogged
 const house = new House({
   flows: 4096,
   bindings: 4096,
-  timeouts: traffic === 'new' ? { udp: 50 } : {},
+  timeouts: isNew ? { udp: 50 } : {},
+  logged: isLogged,
   filterBridged: isBridged,
 })
 const payload = new Uint8Array(18)
@@ -111,7 +115,7 @@ class Source implements Queue {
     const frame = number % SPEAKS === 0 ? this.present : this.frames[number % this.frames.length]
     view.setInt32(at - 10, 0)
     u8.set(frame, at)
-    if (traffic === 'new' && frame !== this.present) this.renew(at, number)
+    if (isNew && frame !== this.present) this.renew(at, number)
     return frame.length
   }
 
@@ -166,14 +170,22 @@ others.forEach((other, n) => {
   house.rig.port(n + 1).queue = other
 })
 
+/** What was written down is read. */
+function read(): void {
+  const { i32 } = house.rig.arena
+  const at = house.memory.chronicleAt >> 2
+  Atomics.store(i32, at + TAIL, Atomics.load(i32, at + HEAD))
+}
+
 /** New flows come from inside only; else both sides take turns. */
 function move(count: number): void {
   const { rig } = house
   const inside = sources.get(0)!
   const outer = sources.get(UPLINK)!
   for (let done = 0, turn = 0; done < count; turn++) {
-    const isInside = turn % 2 === 0 || (traffic === 'new' && turn % 16 !== 1)
+    const isInside = turn % 2 === 0 || (isNew && turn % 16 !== 1)
     done += rig.dataplane.service(rig.port(isInside ? 0 : UPLINK), isInside ? inside : outer)
+    if (isLogged) read()
     // The clock goes on a millisecond a burst, so expiry, questions and allowances work; but a record for the journal may cost something.
     if (rules !== 'told') rig.time = (rig.time + 1) | 0
   }

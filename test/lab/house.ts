@@ -15,6 +15,7 @@ import { timeouts } from '../../src/gateway/timeout.ts'
 import type { GatewayProgram, LinkProgram, RedirectProgram } from '../../src/pipeline/program.ts'
 import * as program from '../../src/pipeline/program.ts'
 import * as binding from '../../src/table/binding.ts'
+import * as chronicle from '../../src/table/chronicle.ts'
 import * as flow from '../../src/table/flow.ts'
 import * as journal from '../../src/table/journal.ts'
 import { GATEWAY } from '../../src/table/mac.ts'
@@ -65,6 +66,8 @@ export interface Settings {
   isolated?: boolean
   filterBridged?: boolean
   uplinkMtu?: number
+  /** begins and ends of flows are written down */
+  logged?: boolean
   /** frames of the pool */
   frames?: number
 }
@@ -96,7 +99,7 @@ export class House {
       neighbourCapacity: 64,
       tallyAt: arena.allocate('tally', tally.LENGTH).at,
       journalAt: arena.allocate('journal', journal.lengthOf()).at,
-      chronicleAt: 0,
+      chronicleAt: settings.logged ? arena.allocate('chronicle', chronicle.lengthOf()).at : 0,
     }
     this.set(settings)
     this.exchange()
