@@ -26,6 +26,8 @@ const { version, description, license } = JSON.parse(readFileSync(join(root, 'pa
 const maintainer = 'The Bridgeport authors <maintainers@bridgeport.invalid>'
 const stage = join(root, 'build/package')
 const home = 'usr/lib/bridgeport'
+/** the one licence here that Debian has a copy of */
+const APACHE = 'Apache-2.0'
 const docs = 'usr/share/doc/bridgeport'
 
 function said(command, ...args) {
@@ -44,11 +46,10 @@ function epoch() {
   return status === 0 ? Number(stdout) : Math.floor(statSync(join(root, 'package.json')).mtimeMs / 1000)
 }
 
-function put(path, text, mode = 0o644) {
+function put(path, text) {
   const file = join(stage, path)
   mkdirSync(dirname(file), { recursive: true })
-  writeFileSync(file, text, { mode })
-  chmodSync(file, mode)
+  writeFileSync(file, text)
 }
 
 function copy(from, to, filter = () => true) {
@@ -58,8 +59,9 @@ function copy(from, to, filter = () => true) {
 /** What a module brings for its own tests, for its readers and for compilers is left out. */
 function isNeeded(path) {
   const name = basename(path)
-  if (/^(tests?|__tests__|bench|benchmarks?|docs|examples|coverage|\..+)$/.test(name)) return false
-  return !/\.([cm]?ts|map|md|ya?ml)$/.test(name) && !/^(eslint|tsconfig|tap)/.test(name)
+  if (/^(tests?|__tests__|bench|benchmarks?|docs|examples|coverage|scripts|integration|bin|bin\.m?js|\..+)$/.test(name))
+    return false
+  return !/\.([cm]?ts|map|md|ya?ml|html|sh)$/.test(name) && !/^(eslint|tsconfig|tap)/.test(name)
 }
 
 /** Packages that the switch runs with, as they are locked. */
@@ -79,7 +81,7 @@ function program() {
   said('strip', '--strip-unneeded', join(stage, home, 'build/Release/bridgeport.node'))
   for (const [path] of modules())
     if (path.lastIndexOf('node_modules/') === 0) copy(path, `${home}/${path}`, (from) => isNeeded(from))
-  put('usr/bin/bridgeport', readFileSync(join(root, 'packaging/bridgeport')), 0o755)
+  put('usr/bin/bridgeport', readFileSync(join(root, 'packaging/bridgeport')))
 }
 
 function around() {
@@ -101,18 +103,22 @@ function packed(text) {
 /** Who wrote what, in Debian's machine-readable form. */
 function copyright() {
   const indent = (text) => text.trim().replace(/^$/gm, '.').replace(/^/gm, ' ')
-  const [, own, ...terms] = readFileSync(join(root, 'LICENSE'), 'utf8').trim().split('\n\n')
+  const [, own, ...rest] = readFileSync(join(root, 'LICENSE'), 'utf8').trim().split('\n\n')
   const stanza = (files, holder, name) => `Files: ${files}\nCopyright: ${holder}\nLicense: ${name}\n`
   const others = modules().map(([path, { license: name }]) => {
     const folder = join(root, path)
     const file = readdirSync(folder).find((each) => /^(licen[cs]e|copying)/i.test(each))
     const text = file ? readFileSync(join(folder, file), 'utf8') : ''
+    const terms =
+      text !== '' && name !== APACHE
+        ? text
+        : `See ${name === APACHE ? '/usr/share/common-licenses/Apache-2.0' : 'package.json there'}.`
     const holder =
       /^.*(copyright (?:\(c\)|©|\d).*)$/im.exec(text)?.[1].trim() ?? `the authors of ${basename(path)}`
-    return `${stanza(`${home}/${path}/*`, holder, `${name} and its file`)}${indent(text === '' ? `See package.json there: ${name}.` : text)}\n`
+    return `${stanza(`${home}/${path}/*`, holder, `${name} and its file`)}${indent(terms)}\n`
   })
   const form = 'Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n'
-  return [form, `${stanza('*', own.trim(), license)}${indent(terms.join('\n\n'))}\n`, ...others].join('\n')
+  return [form, `${stanza('*', own.trim(), license)}${indent(rest.join('\n\n'))}\n`, ...others].join('\n')
 }
 
 /** Shared objects that the addon wants, as the machine that builds it calls them. */
@@ -165,15 +171,16 @@ function control(architecture) {
   const sum = (path) => createHash('md5').update(readFileSync(path)).digest('hex')
   put('DEBIAN/md5sums', all.map((path) => `${sum(path)}  ${relative(stage, path)}\n`).join(''))
   for (const name of ['postinst', 'prerm', 'postrm'])
-    put(`DEBIAN/${name}`, readFileSync(join(root, 'packaging', name)), 0o755)
+    put(`DEBIAN/${name}`, readFileSync(join(root, 'packaging', name)))
 }
 
-/** The same owner's rights and the same time for everything. */
+/** The same rights and the same time for everything, whatever the umask and the modules' authors had. */
 function settle(folder, seconds) {
   for (const each of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, each.name)
+    const isProgram = /(^|\/)bin\/bridgeport|^DEBIAN\/p/.test(relative(stage, path))
     if (each.isDirectory()) settle(path, seconds)
-    else chmodSync(path, statSync(path).mode & 0o100 ? 0o755 : 0o644)
+    else chmodSync(path, isProgram ? 0o755 : 0o644)
     lutimesSync(path, seconds, seconds)
   }
   chmodSync(folder, 0o755)
