@@ -1,6 +1,6 @@
 /**
  * Filters of captures: classic BPF (McCanne and Jacobson 1993, Linux's Documentation/networking/filter.rst), as libpcap compiles its language,
- * made into functions.
+ * made into functions: loops over a burst, since a call a frame would cost as much as most filters do.
  *
  * A program is pairs of int32: the code, with the distances of a conditional jump above it (code | jt << 16 | jf << 24), and k. Jumps lead
  * forward only, so each target is the end of a labelled block that begins before the first jump to it:
@@ -13,10 +13,7 @@
 import { LENGTHS } from '../memory/block.ts'
 import { STRIDE } from '../memory/pool.ts'
 
-/** Whether a frame of `length` bytes at offset `at` of the arena is wanted: 0 if not. */
-export type Filter = (at: number, length: number) => number
-
-/** The same for frames `from` to `to` of a burst block (int32 position): the places of those that are wanted go into `found`; returns how many. */
+/** Which of the frames `from` to `to` of a burst block (int32 position) are wanted: their places go into `found`; returns how many. */
 export type Sieve = (block: number, from: number, to: number, found: Int32Array) => number
 
 /** BPF_MAXINSNS */
@@ -35,6 +32,10 @@ const BY_X = 0x08
 /** How many bytes each load takes, by code. */
 const FIXED_LOADS: Record<number, number> = { 32: 4, 40: 2, 48: 1 }
 const INDEXED_LOADS: Record<number, number> = { 64: 4, 72: 2, 80: 1 }
+/** What ends the program for one frame. */
+const PASS = 'continue;'
+const TAKE = '{found[n++]=i;continue}'
+
 const READ: Record<number, string> = { 1: 'getUint8', 2: 'getUint16', 4: 'getInt32' }
 const HEADER_LENGTH = 0xb1
 
@@ -62,12 +63,12 @@ const CALCULATIONS: Record<number, (b: string) => string> = {
   4: (b) => `a=a+${b}|0;`,
   20: (b) => `a=a-${b}|0;`,
   36: (b) => `a=Math.imul(a,${b});`,
-  52: (b) => `if(${b}===0)return 0;a=(a>>>0)/(${b}>>>0)|0;`,
+  52: (b) => `if(${b}===0)${PASS}a=(a>>>0)/(${b}>>>0)|0;`,
   68: (b) => `a|=${b};`,
   84: (b) => `a&=${b};`,
   100: (b) => `a<<=${b};`,
   116: (b) => `a=a>>>${b}|0;`,
-  148: (b) => `if(${b}===0)return 0;a=(a>>>0)%(${b}>>>0)|0;`,
+  148: (b) => `if(${b}===0)${PASS}a=(a>>>0)%(${b}>>>0)|0;`,
   164: (b) => `a^=${b};`,
 }
 const SHIFTS = [100, 116]
@@ -128,20 +129,23 @@ export function verify(program: Int32Array): void {
 /** What `take` does with `size` bytes at k, or at k + X. What lies beyond the frame ends the filter. */
 function load(size: number, k: number, indexed: boolean, take = (value: string) => `a=${value};`): string {
   const end = (k >>> 0) + size
-  if (end > 0x7fffffff) return 'return 0;'
+  if (end > 0x7fffffff) return PASS
   const check = indexed ? `x>>>0>length-${end}` : `length<${end}`
-  return `if(${check})return 0;${take(`v.${READ[size]}(at+${k}${indexed ? '+x' : ''})`)}`
-}
-
-/** A jump, or what stands there if that only returns. */
-function go(program: Int32Array, target: number): string {
-  const code = codeOf(program, target)
-  if (code === RET_K) return `return ${program[2 * target + 1]};`
-  return code === RET_A ? 'return a;' : `break L${target};`
+  return `if(${check})${PASS}${take(`v.${READ[size]}(at+${k}${indexed ? '+x' : ''})`)}`
 }
 
 function isReturn(program: Int32Array, i: number): boolean {
   return RETURNS.includes(codeOf(program, i))
+}
+
+function end(program: Int32Array, i: number): string {
+  if (codeOf(program, i) === RET_A) return `if(a===0)${PASS}${TAKE}`
+  return program[2 * i + 1] === 0 ? PASS : TAKE
+}
+
+/** A jump, or what stands there if that only returns. */
+function go(program: Int32Array, target: number): string {
+  return isReturn(program, target) ? `{${end(program, target)}}` : `break L${target};`
 }
 
 function statement(program: Int32Array, i: number): string {
@@ -149,8 +153,7 @@ function statement(program: Int32Array, i: number): string {
   const k = program[2 * i + 1]
   const bare = code & ~BY_X
   const b = code & BY_X ? 'x' : `(${k})`
-  if (code === RET_K) return `return ${k};`
-  if (code === RET_A) return 'return a;'
+  if (isReturn(program, i)) return end(program, i)
   if (code in FIXED_LOADS) return load(FIXED_LOADS[code], k, false)
   if (code in INDEXED_LOADS) return load(INDEXED_LOADS[code], k, true)
   if (code === HEADER_LENGTH) return load(1, k, false, (value) => `x=(${value}&15)<<2;`)
@@ -183,7 +186,7 @@ function blocks(program: Int32Array): Map<number, number> {
   return begins
 }
 
-/** The body of the function, of `at` and `length`. */
+/** The body of the loop, over `at` and `length`. */
 function source(program: Int32Array): string {
   const begins = blocks(program)
   const openings = new Map<number, string>()
@@ -203,21 +206,10 @@ function registers(program: Int32Array): string {
   return ['a=0,x=0', ...used.filter(isUsed).map((word) => `m${word}=0`)].join()
 }
 
-/** Makes a function of a program, over the arena. Throws an Error if verify() does. */
-export function compileFilter(program: Int32Array, view: DataView): Filter {
-  verify(program)
-  const body = `at|=0;length|=0;let ${registers(program)};\n${source(program)}`
-  return new Function('v', `'use strict';return(at,length)=>{${body}}`)(view)
-}
-
-/** The same as a loop over frames of the pool whose slot 0 begins its frame at `base`: what a return said of one frame, it says and goes on. */
+/** Makes a loop of a program, over frames of the pool whose slot 0 begins its frame at `base`. Throws an Error if verify() does. */
 export function compileSieve(program: Int32Array, view: DataView, i32: Int32Array, base: number): Sieve {
   verify(program)
-  const each = source(program)
-    .replaceAll('return a;', '{if(a!==0)found[n++]=i;continue}')
-    .replaceAll('return 0;', 'continue;')
-    .replaceAll(/return -?\d+;/g, '{found[n++]=i;continue}')
   const frame = `const at=${base}+w[block+i]*${STRIDE}|0,length=w[block+${LENGTHS}+i];let ${registers(program)};`
-  const loop = `let n=0;for(let i=from|0;i<to;i++){${frame}\n${each}}return n`
+  const loop = `let n=0;for(let i=from|0;i<to;i++){${frame}\n${source(program)}}return n`
   return new Function('v', 'w', `'use strict';return(block,from,to,found)=>{block|=0;${loop}}`)(view, i32)
 }

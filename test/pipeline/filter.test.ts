@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { verify } from '../../src/pipeline/filter.ts'
-import { answers } from '../lab/expression.ts'
+import { passed } from '../lab/expression.ts'
 
 interface Instruction {
   code: number
@@ -124,9 +124,10 @@ describe('a filter', () => {
     const frames = fc.array(fc.uint8Array({ maxLength: 80 }), { minLength: 1, maxLength: 4 })
     fc.assert(
       fc.property(program, frames, (made, list) => {
-        expect(answers(pack(made), list)).toEqual(list.map((frame) => interpret(made, frame)))
+        const wanted = list.flatMap((frame, i) => (interpret(made, frame) === 0 ? [] : [i]))
+        expect(passed(pack(made), list)).toEqual(wanted)
       }),
-      { numRuns: 3000 },
+      { numRuns: 1000 },
     )
   })
 
@@ -138,7 +139,8 @@ describe('a filter', () => {
       jf: 0,
     }))
     made[count - 1] = { code: 0x16, jt: 0, jf: 0, k: 0 }
-    expect(answers(pack(made), [new Uint8Array(60)])).toEqual([interpret(made, new Uint8Array(60))])
+    expect(passed(pack(made), [new Uint8Array(60)])).toEqual([0])
+    expect(interpret(made, new Uint8Array(60))).toBe(1)
   })
 
   const end = { code: 6, jt: 0, jf: 0, k: 0 }
