@@ -2,9 +2,9 @@
 import type { Readable } from 'node:stream'
 import type { Sample } from './live.ts'
 import { Pace } from './pace.ts'
-import type { Plant } from './plant.ts'
 import { Busy } from './refusal.ts'
 import { Sampler } from './sampler.ts'
+import type { Switch } from './switch.ts'
 import { Viewer } from './viewer.ts'
 
 /** Viewers at a time: several screens of several people. */
@@ -15,7 +15,7 @@ const PICTURE_MS = 2000
 const HEARTBEAT_MS = 15_000
 
 export class Audience {
-  private readonly plant: Plant
+  private readonly fabric: Switch
   private readonly viewers = new Set<Viewer>()
   private readonly pace = new Pace(PICTURE_MS)
   /** of the flow table; it is kept between samplers, so that coming and going costs no more than staying */
@@ -25,17 +25,22 @@ export class Audience {
   private sample: Sample | null = null
   private stepMs = 0
   private picture = ''
-  private count = 0
+  private told = 0
 
-  constructor(plant: Plant) {
-    this.plant = plant
+  constructor(fabric: Switch) {
+    this.fabric = fabric
+  }
+
+  /** how many look */
+  get count(): number {
+    return this.viewers.size
   }
 
   /** A stream of server-sent events: a sample every `intervalMs` with at most `flows` of the busiest. Throws a Refusal if there are too many. */
   watch(intervalMs: number, flows: number): Readable {
-    if (this.viewers.size === VIEWERS_MAX)
+    if (this.count === VIEWERS_MAX)
       throw new Busy('live', `${VIEWERS_MAX} look already`, 'close one of their pages')
-    this.sampler ??= new Sampler(this.plant, this.scans)
+    this.sampler ??= new Sampler(this.fabric, this.scans)
     this.sample ??= this.sampler.sample(flows)
     this.look(this.sampler)
     const viewer = new Viewer(intervalMs, flows)
@@ -57,7 +62,7 @@ export class Audience {
   /** One timer for all, as fast as the most impatient; none without viewers. */
   private arrange(): void {
     const step = Math.min(HEARTBEAT_MS, ...[...this.viewers].map(({ intervalMs }) => intervalMs))
-    const isOver = this.viewers.size === 0
+    const isOver = this.count === 0
     if (!isOver && this.stepMs === step) return
     if (this.timer !== null) clearInterval(this.timer)
     this.timer = isOver ? null : setInterval(() => this.tick(), step)
@@ -96,7 +101,7 @@ export class Audience {
   }
 
   private event(name: string, data: string): string {
-    return `id: ${++this.count}\nevent: ${name}\ndata: ${data}\n\n`
+    return `id: ${++this.told}\nevent: ${name}\ndata: ${data}\n\n`
   }
 }
 

@@ -108,7 +108,7 @@ export class Daemon {
       fabric,
       registry,
       metrics,
-      audience: new Audience(fabric.plant),
+      audience: new Audience(fabric),
       reload: () => this.reload(),
       stop: () => void this.end('the API'),
     })

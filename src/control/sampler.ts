@@ -3,8 +3,8 @@ import * as flows from './flows.ts'
 import * as listing from './listing.ts'
 import type { Picture, PortRates, Sample, TopFlow } from './live.ts'
 import type { Pace } from './pace.ts'
-import type { Plant } from './plant.ts'
 import type { Totals, WorkerRow } from './rows.ts'
+import type { Switch } from './switch.ts'
 import { Talkers } from './talkers.ts'
 import { version } from './version.ts'
 
@@ -39,24 +39,25 @@ function load(last: WorkerRow, now: WorkerRow, seconds: number): Sample['workers
 }
 
 export class Sampler {
-  private readonly plant: Plant
+  private readonly fabric: Switch
   private readonly talkers = new Talkers()
   private readonly scans: Pace
   private top: TopFlow[] = []
   private last: Reading | null = null
 
-  constructor(plant: Plant, scans: Pace) {
-    this.plant = plant
+  constructor(fabric: Switch, scans: Pace) {
+    this.fabric = fabric
     this.scans = scans
   }
 
   picture(): Picture {
-    const ports = listing.ports(this.plant, true).map((row) => {
+    const { fabric } = this
+    const ports = fabric.ports(true).map((row) => {
       const { rxFrames, rxBytes, txFrames, txBytes, unlearned, drops, ...port } = row
       return port
     })
-    const networks = listing.networks(this.plant)
-    return { version, pid: process.pid, networks, ports, workers: this.plant.workers }
+    const workers = fabric.plant.workers
+    return { version, pid: process.pid, networks: fabric.networks(), ports, workers }
   }
 
   /** What happened since the last one, with at most `count` of the busiest flows. */
@@ -66,7 +67,7 @@ export class Sampler {
     this.last = now
     const seconds = (now.atMs - last.atMs) / 1000
     this.talk(count)
-    const source = flows.source(this.plant)
+    const source = flows.source(this.fabric.plant)
     const created = rate(now.created - last.created, seconds)
     return {
       time: Date.now(),
@@ -76,19 +77,19 @@ export class Sampler {
       ...traffic(last, now, seconds),
       workers: now.workers.map((worker, at) => load(last.workers[at], worker, seconds)),
       flows: { count: flows.count(source), capacity: source.capacity, created, top: this.top },
-      captures: 0,
+      captures: this.fabric.captures().active,
     }
   }
 
   /** The busiest flows; a large table is looked at less often. */
   private talk(count: number): void {
     this.scans.act(() => {
-      this.top = this.talkers.look(flows.source(this.plant), count)
+      this.top = this.talkers.look(flows.source(this.fabric.plant), count)
     })
   }
 
   private read(): Reading {
-    const { plant } = this
+    const { plant } = this.fabric
     const ports = listing.shown(plant, true).map(({ spec, index }) => {
       return [spec.name, { index, totals: plant.totals.port(index) }] as const
     })

@@ -5,7 +5,7 @@ import { Audience } from '../../src/control/audience.ts'
 import { Metrics } from '../../src/control/metrics.ts'
 import { configure, type FileInput, Switch } from '../../src/index.ts'
 
-const lab: FileInput = {
+export const lab: FileInput = {
   networks: { lab: { mode: 'internal' } },
   ports: { a: { network: 'lab', type: 'memory' }, b: { network: 'lab', type: 'memory' } },
 }
@@ -34,7 +34,7 @@ export class Lobby {
     const fabric = await Switch.start(configure(input), { info() {}, warn() {} })
     const api = await Api.create((error) => defects.push(error))
     const port = await api.listenTcp('127.0.0.1', 0, ASK_MS)
-    const audience = new Audience(fabric.plant)
+    const audience = new Audience(fabric)
     // What only the unix socket or the file is asked for has no part here.
     api.serve({ fabric, audience, metrics: await Metrics.start(fabric) } as unknown as Serving)
     return new Lobby(api, fabric, audience, port, defects)
