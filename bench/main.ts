@@ -1,9 +1,9 @@
 /**
  * `npm run bench`, after the microbenchmarks: the same work through Bridgeport and through its peers, side by side.
  *
- *   [nat|rules|vhost]  first argument: NATs, routers with rules, or switches for guests, instead of switches
+ *   [nat|rules|vhost|observe]  first argument: NATs, routers with rules, switches for guests, or what it costs to look, instead of switches
  *   --rounds N  --seconds S  --only peer,peer  --measure tcp,rate,latency  | out,back,in,rate,connect,dhcp | usual,rate,first,replace
- *                                                | idle,guests,rate,nat,latency
+ *                                                | idle,guests,rate,nat,latency | scrape,live,page,capture,filter
  *   --quick
  */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -22,6 +22,7 @@ import { compare } from './compare/run.ts'
 import { type Outcome, summarize } from './compare/summary.ts'
 import { switches } from './compare/switches.ts'
 import { nats } from './nat/nats.ts'
+import { observe } from './observe/observe.ts'
 import { rules } from './rules/rules.ts'
 import { vhost } from './vhost/vhost.ts'
 
@@ -95,14 +96,13 @@ for (const [name, number] of Object.entries({ SIGHUP: 1, SIGINT: 2, SIGTERM: 15 
 try {
   const [first, ...rest] = process.argv.slice(2)
   const { signal } = controller
-  const done =
-    first === 'nat'
-      ? main(nats, rest, signal)
-      : first === 'rules'
-        ? main(rules, rest, signal)
-        : first === 'vhost'
-          ? main(vhost, rest, signal)
-          : main(switches, process.argv.slice(2), signal)
+  const others: Record<string, () => Promise<boolean>> = {
+    nat: () => main(nats, rest, signal),
+    rules: () => main(rules, rest, signal),
+    vhost: () => main(vhost, rest, signal),
+    observe: () => main(observe, rest, signal),
+  }
+  const done = others[first]?.() ?? main(switches, process.argv.slice(2), signal)
   if (!(await done)) status ||= 1
 } catch (error) {
   // The reason of an abort may arrive wrapped in whatever it interrupted.

@@ -1,8 +1,8 @@
 /**
  * `npm run bench`: builds, then the microbenchmarks, then the comparison with other switches, then that with other NATs, then that
- * with the kernel's rules, then that with other switches for guests.
+ * with the kernel's rules, then that with other switches for guests, then what it costs to look.
  *
- *   npm run bench -- [micro|compare|nat|rules|vhost] [--quick …]     options go to the comparisons (bench/main.ts)
+ *   npm run bench -- [micro|compare|nat|rules|vhost|observe] [--quick …]     options go to the comparisons (bench/main.ts)
  */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -45,7 +45,7 @@ function run(name, args) {
 
 async function main() {
   const [first, ...rest] = process.argv.slice(2)
-  const only = ['micro', 'compare', 'nat', 'rules', 'vhost'].includes(first) ? first : null
+  const only = ['micro', 'compare', 'nat', 'rules', 'vhost', 'observe'].includes(first) ? first : null
   const args = only ? rest : process.argv.slice(2)
   await build()
   progress('bundling the benchmarks')
@@ -57,7 +57,7 @@ async function main() {
   const named = only === null && args.some((arg) => /^--(only|measure)\b/.test(arg))
   if (wanted('micro')) status = await run('micro.js', [])
   if (wanted('compare')) status = (await run('main.js', args)) || status
-  for (const part of ['nat', 'rules', 'vhost'])
+  for (const part of ['nat', 'rules', 'vhost', 'observe'])
     if (wanted(part) && !named) status = (await run('main.js', [part, ...args])) || status
   process.exit(status)
 }

@@ -12,7 +12,7 @@ interface Goal {
 }
 
 /** Bridgeport's rows of a table. */
-const own = ['bridgeport', 'bridgeport-nic']
+const own = ['bridgeport', 'bridgeport-nic', 'bridgeport-vhost']
 
 const streams: Stream[] = ['out1', 'out4', 'out16', 'back1', 'back4', 'back16', 'in1', 'in4', 'in16']
 
@@ -51,6 +51,13 @@ const goals: Goal[] = [
   { metric: 'guestTcp', peer: 'bridge', bound: 1, sense: 'least' },
   { metric: 'idleAlone', peer: null, bound: 0.5, sense: 'most' },
   { metric: 'idleGuests', peer: null, bound: 0.5, sense: 'most' },
+  { metric: 'scrapeIdleP99', peer: null, bound: 100, sense: 'most' },
+  { metric: 'scrapeLoadedP99', peer: null, bound: 100, sense: 'most' },
+  { metric: 'scrapeShare', peer: null, bound: 98, sense: 'least' },
+  { metric: 'liveShare', peer: null, bound: 97, sense: 'least' },
+  { metric: 'pageShare', peer: null, bound: 97, sense: 'least' },
+  { metric: 'captureShare', peer: null, bound: 65, sense: 'least' },
+  { metric: 'filterShare', peer: null, bound: 95, sense: 'least' },
 ]
 
 export interface Judgement extends Goal {

@@ -45,6 +45,11 @@ export type Metric =
   | 'guestTcp'
   | 'idleAlone'
   | 'idleGuests'
+  | 'unwatched'
+  | `${'scrape' | 'live' | 'page' | 'capture' | 'filter'}Share`
+  | `scrape${'Idle' | 'Loaded'}${'' | 'P99'}`
+  | 'captured'
+  | 'capturedLost'
 
 /** TCP through a NAT, by who sends and how many streams: to the outside, from the outside, in through a published port. */
 export type Stream = `${'out' | 'back' | 'in'}${1 | 4 | 16}`
@@ -120,6 +125,18 @@ export const rows: Record<Metric, Row> = {
   guestTcp: { title: 'TCP between two QEMU guests', unit: 'Gbit/s', digits: 2 },
   idleAlone: { title: 'CPU of idle ports, no guest connected', unit: '%', digits: 2 },
   idleGuests: { title: 'CPU of idle ports, two guests connected', unit: '%', digits: 2 },
+  unwatched: { title: 'frames while nobody looks', unit: 'kpps', digits: 0 },
+  scrapeShare: { title: 'while scraped every second, of that', unit: '%', digits: 1 },
+  scrapeIdle: { title: 'a scrape, nothing else to do, median', unit: 'ms', digits: 1 },
+  scrapeIdleP99: { title: 'a scrape, nothing else to do, p99', unit: 'ms', digits: 1 },
+  scrapeLoaded: { title: 'a scrape under load, median', unit: 'ms', digits: 1 },
+  scrapeLoadedP99: { title: 'a scrape under load, p99', unit: 'ms', digits: 1 },
+  liveShare: { title: 'while the live stream is read, of that', unit: '%', digits: 1 },
+  pageShare: { title: 'while the page is open in Chromium, of that', unit: '%', digits: 1 },
+  captureShare: { title: 'while all is captured into /dev/null, of that', unit: '%', digits: 1 },
+  captured: { title: 'frames recorded, as they came and as they left', unit: 'kpps', digits: 0 },
+  capturedLost: { title: 'of these lost because nobody read in time', unit: '%', digits: 2 },
+  filterShare: { title: 'while a filter lets none through, of that', unit: '%', digits: 1 },
   gigabyteMachine: { title: 'CPU per GB of TCP, whole machine', unit: 's', digits: 2 },
   gigabyteSwitch: { title: 'CPU per GB of TCP, switch', unit: 's', digits: 2 },
   framesMachine: { title: 'CPU per million frames, whole machine', unit: 's', digits: 2 },
