@@ -189,10 +189,34 @@ const workers: Own[] = [
   ),
 ]
 
+const records: Own[] = [
+  once('captures', 'gauge', 'Captures under way.', ({ captures }) => captures.active),
+  once('capture_frames_total', 'counter', 'Frames that captures wrote.', ({ captures }) => captures.frames),
+  once(
+    'capture_lost_frames_total',
+    'counter',
+    'Frames that captures lost because they were read too slowly; they were forwarded all the same.',
+    ({ captures }) => captures.lost,
+  ),
+  once(
+    'flow_log_records_total',
+    'counter',
+    'Begins and ends of connections that the flow log read.',
+    ({ flowLog }) => flowLog.records,
+  ),
+  once(
+    'flow_log_lost_total',
+    'counter',
+    'Begins and ends of connections that did not reach the file or the collector of the flow log.',
+    ({ flowLog }) => flowLog.lost,
+  ),
+]
+
 export const families: readonly Own[] = [
   perBuild('build_info', 'gauge', 'Version of the switch and of Node, always 1.', () => 1),
   ...ports,
   ...networks,
   ...gateway,
   ...workers,
+  ...records,
 ]

@@ -32,6 +32,8 @@ export interface Figures {
   endpoints: binding.PoolUse[]
   flows: { rows: FlowTally[]; capacity: number; created: number; evicted: number }
   rules: readonly RuleSample[]
+  captures: { active: number; frames: number; lost: number }
+  flowLog: { records: number; lost: number }
 }
 
 function networks(plant: Plant): NetworkFigures[] {
@@ -68,5 +70,7 @@ export async function gather(fabric: Switch): Promise<Figures> {
       evicted: flows.evicted(source),
     },
     rules: fabric.rulebook.samples(),
+    captures: fabric.captures(),
+    flowLog: fabric.flowLog,
   }
 }

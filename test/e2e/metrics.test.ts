@@ -1,5 +1,6 @@
 /** /metrics and /healthz, judged by Prometheus' own tool. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { build, FLOWS, PORTS, RULES } from '../lab/city.ts'
 import { cleanup } from '../lab/cleanup.ts'
 import { attempt } from '../lab/command.ts'
 import { Daemon } from '../lab/daemon.ts'
@@ -57,21 +58,29 @@ suite('metrics', ['promtool', 'cap'], () => {
     expect(await sample('bridgeport_port_transmit_frames_total', { port: 'b' })).toBeGreaterThan(100)
   })
 
-  it('have every name of the contract that exists by now', async () => {
+  it('have every name of the contract', async () => {
     const text = await daemon.get('/metrics')
     const names = [
-      'build_info',
-      'port_up',
-      'mac_entries',
-      'mac_capacity',
-      'worker_busy_seconds_total',
-      'worker_bursts_total',
+      ...['build_info', 'port_up', 'port_receive_frames_total', 'port_receive_bytes_total'],
+      ...['port_transmit_frames_total', 'port_transmit_bytes_total', 'dropped_frames_total'],
+      ...['mac_entries', 'mac_capacity', 'flow_entries', 'flow_capacity', 'flows_created_total'],
+      ...['nat_ports_in_use', 'nat_ports_capacity', 'rule_packets_total', 'rule_bytes_total'],
+      ...['dhcp_leases', 'dhcp_capacity', 'worker_busy_seconds_total', 'worker_bursts_total'],
+      ...['worker_burst_frames', 'worker_queue_delay_seconds'],
     ]
-    for (const name of names) expect(text).toMatch(new RegExp(`^bridgeport_${name}\\{`, 'm'))
-    expect(text).toMatch(/^bridgeport_worker_burst_frames_bucket\{/m)
+    for (const name of names) expect(text).toMatch(new RegExp(`^# TYPE bridgeport_${name} `, 'm'))
     expect(await sample('bridgeport_port_up', { port: 'a', network: 'lan' })).toBe(1)
     expect(await sample('bridgeport_mac_entries', { network: 'lan' })).toBeGreaterThanOrEqual(2)
     expect(await sample('bridgeport_mac_capacity', { network: 'lan' })).toBe(65536)
+  })
+
+  it('say at once when a port goes down, and comes up again', async () => {
+    const up = async (state: string) => {
+      await a.exec(['ip', 'link', 'set', 'eth0', state])
+      return sample('bridgeport_port_up', { port: 'a' })
+    }
+    expect(await up('down')).toBe(0)
+    expect(await up('up')).toBe(1)
   })
 
   it('healthz answers', async () => {
@@ -82,4 +91,26 @@ suite('metrics', ['promtool', 'cap'], () => {
     const script = `fetch('http://127.0.0.1:9477/v1/ports/a', { method: 'DELETE' }).then((r) => process.stdout.write(String(r.status)))`
     expect(await daemon.host.exec([process.execPath, '-e', script])).toMatch(/^40[345]$/)
   })
+
+  it('of a hundred ports, ten thousand rules and a hundred thousand connections are complete', async () => {
+    const { daemon: city } = await build()
+    const began = performance.now()
+    const texts = await Promise.all([city.get('/metrics'), city.get('/metrics')])
+    process.stdout.write(
+      `two scrapes at once, with a client each: ${(performance.now() - began).toFixed()} ms\n`,
+    )
+    for (const text of texts) {
+      const values = (name: string) =>
+        [...text.matchAll(new RegExp(`^bridgeport_${name}\\{.*\\} (\\d+)$`, 'gm'))].map(([, value]) =>
+          Number(value),
+        )
+      expect(values('port_up').length).toBeGreaterThan(PORTS)
+      expect(values('flow_entries').reduce((sum, count) => sum + count)).toBeGreaterThanOrEqual(FLOWS)
+      // Three policies.
+      expect(values('rule_packets_total')).toHaveLength(RULES + 3)
+      expect(values('rule_packets_total').some((count) => count >= FLOWS)).toBe(true)
+    }
+    const result = await attempt(['promtool', 'check', 'metrics'], { input: texts[0] })
+    expect(result.stdout + result.stderr).toBe('')
+  }, 120_000)
 })
