@@ -87,8 +87,13 @@ export function told(output: string): { frames: number; lost: number } {
   return { frames: Number(frames), lost: Number(lost) }
 }
 
-/** The command line starts and the switch begins to record. */
-const captureMs = 700
+/** Waits until the switch says that it records. */
+async function recording(child: Child, socket: string, signal: AbortSignal): Promise<void> {
+  while (!/^bridgeport_captures 1$/m.test((await get(socket, '/metrics')).text)) {
+    if (child.ended) throw new Error(`capture: ${child.output.trim()}`)
+    await sleep(100, undefined, { signal })
+  }
+}
 
 function capturing(filter: string[]): (ground: Ground, joint: ObserveJoint) => Promise<Watcher> {
   return async (ground, { socket }) => {
@@ -99,7 +104,7 @@ function capturing(filter: string[]): (ground: Ground, joint: ObserveJoint) => P
     return {
       open: async () => {
         child = ground.spawn(process.execPath, [...words, ...filter])
-        await sleep(captureMs, undefined, { signal: ground.signal })
+        await recording(child, socket, ground.signal)
         began = performance.now()
       },
       close: async () => {
