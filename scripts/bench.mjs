@@ -2,6 +2,7 @@
  * `npm run bench`: builds, then the microbenchmarks, then the comparison with other switches, then that with other NATs, then that
  * with the kernel's rules, then that with other switches for guests, then what it costs to look.
  *
+ *   npm run bench -- plots                  the README's plots, from its tables
  *   npm run bench -- [micro|compare|nat|rules|vhost|observe] [--quick …]     options go to the comparisons (bench/main.ts)
  */
 import { spawn } from 'node:child_process'
@@ -9,6 +10,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build, Failure, progress, report, root } from './build.mjs'
+import { draw } from './plot.mjs'
 
 /** Entries that exist are bundled; the switch's own bundles are build.mjs's. */
 const entries = [
@@ -45,6 +47,7 @@ function run(name, args) {
 
 async function main() {
   const [first, ...rest] = process.argv.slice(2)
+  if (first === 'plots') return draw(root)
   const only = ['micro', 'compare', 'nat', 'rules', 'vhost', 'observe'].includes(first) ? first : null
   const args = only ? rest : process.argv.slice(2)
   await build()

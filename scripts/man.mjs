@@ -58,7 +58,8 @@ ${entry('\\fI/var/lib/bridgeport\\fR', 'leases, and what command line and API ad
 function pages(tree, readme) {
   const root = tree.program()
   const version = root.version()
-  const intro = roff(readme.split('\n\n').slice(1, 3).join('\n\n'))
+  const isIntroduction = (text) => /^(Bridgeport is|\*\*What it is)/.test(text)
+  const intro = roff(readme.split('\n\n').filter(isIntroduction).join('\n\n'))
   return {
     'bridgeport.1':
       head({ name: 'bridgeport', number: 1, version, does: root.description() }) +

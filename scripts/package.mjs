@@ -59,7 +59,11 @@ function copy(from, to, filter = () => true) {
 /** What a module brings for its own tests, for its readers and for compilers is left out. */
 function isNeeded(path) {
   const name = basename(path)
-  if (/^(tests?|__tests__|bench|benchmarks?|docs|examples|coverage|scripts|integration|bin|bin\.m?js|\..+)$/.test(name))
+  if (
+    /^(tests?|__tests__|bench|benchmarks?|docs|examples|coverage|scripts|integration|bin|bin\.m?js|\..+)$/.test(
+      name,
+    )
+  )
     return false
   return !/\.([cm]?ts|map|md|ya?ml|html|sh)$/.test(name) && !/^(eslint|tsconfig|tap)/.test(name)
 }

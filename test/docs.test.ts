@@ -186,6 +186,17 @@ describe('names', () => {
   it('there is a place for the table of the benchmarks', () => {
     expect(readme.text).toMatch(/^<!-- bench -->\n[\s\S]*^<!-- \/bench -->$/m)
   })
+
+  it('the plots are those of the tables', async () => {
+    const script = join(root, 'scripts/plot.mjs')
+    const { charts } = (await import(script)) as { charts: (text: string) => Record<string, string> }
+    const drawn = Object.entries(charts(readme.text))
+    expect(drawn).toHaveLength(4)
+    for (const [path, svg] of drawn) {
+      expect(readme.text).toContain(path)
+      expect(readFileSync(join(root, path), 'utf8'), `npm run bench -- plots draws ${path}`).toBe(svg)
+    }
+  })
 })
 
 describe('metrics', () => {

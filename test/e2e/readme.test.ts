@@ -62,6 +62,18 @@ suite('quick start', ['unshare', 'bash', 'npx', 'curl', 'timeout', 'qemu-system-
     await leftNothing(host)
   })
 
+  it('a libvirt domain', async () => {
+    const host = new Namespace('host')
+    // No domain is needed to see what it would be told.
+    const domain = block('virsh attach-device')
+      .replace('libvirt-qemu', 'nobody')
+      .replaceAll('vm6.xml', join(folder('readme'), 'vm6.xml'))
+      .replace(/virsh attach-device guest (\S+) .*/, 'cat $1')
+    const text = await script(host, block('npm run build'), domain, 'npx bridgeport down')
+    expect(text).toMatch(/<interface type='ethernet'>[\s\S]*<target dev='vm6' managed='no'\/>/)
+    await leftNothing(host)
+  })
+
   it('ports that are sockets', async () => {
     const host = new Namespace('host')
     const sockets = 'npx bridgeport port ls; ls -l /run/guests'
