@@ -28,6 +28,7 @@ const peers = [
   ...['qemu-system-x86', 'busybox-static', 'cpio', 'kmod', 'podman', 'crun', 'conmon', 'prometheus'],
   ...['dpdk-dev', 'libvirt-clients', 'libxml2-utils'],
   ...['isc-dhcp-client', 'kea-admin'],
+  ...['nfdump', 'tshark'],
   ...['nftables', 'iptables', 'ufw', 'conntrack', 'coturn', 'traceroute', 'python3', 'tmux'],
 ]
 

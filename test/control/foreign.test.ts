@@ -1,6 +1,8 @@
 /** What a stranger on the machine, or a page that a browser on it shows, gets from the TCP address: bare sockets say what he likes. */
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { CONNECTIONS_MAX, isOwnHost, STRICT } from '../../src/control/foreign.ts'
+import { CONNECTIONS_MAX, isOwnHost, relieve, STRICT } from '../../src/control/foreign.ts'
 import { eventually } from '../lab/command.ts'
 import { Lobby } from '../lab/lobby.ts'
 
@@ -17,6 +19,23 @@ it.each([
   ['', false],
 ])('Host: %s is ours: %s', (header, own) => {
   expect(isOwnHost(header, 'switch.example')).toBe(own)
+})
+
+it('who leaves most unread goes when too much lies here', async () => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const asked: Socket[] = []
+  server.on('connection', (socket) => asked.push(socket.on('error', () => {})))
+  const clients = [8, 60, 30].map(() => connect(port, '127.0.0.1'))
+  await eventually('three connections', () => asked.length === 3)
+  for (const [at, mebibytes] of [8, 60, 30].entries()) asked[at].write(Buffer.alloc(mebibytes * 2 ** 20))
+  relieve(asked)
+  expect(asked.map(({ destroyed }) => destroyed)).toEqual([false, true, false])
+  relieve(asked)
+  expect(asked.map(({ destroyed }) => destroyed)).toEqual([false, true, false])
+  for (const socket of [...asked, ...clients]) socket.destroy()
+  server.close()
 })
 
 describe('over TCP', () => {
