@@ -2,8 +2,8 @@
 /** The writing end of a capture's ring; record.ts has the layout. What is written is seen by the reader once it is published. */
 import type { Arena } from '../memory/arena.ts'
 import { BURST } from '../memory/block.ts'
-import { native } from '../memory/native.ts'
 import type { Pool } from '../memory/pool.ts'
+import { recordFrames } from '../memory/record.ts'
 import { compileSieve, type Sieve } from './filter.ts'
 import type { CaptureProgram } from './program.ts'
 import { BLOCK, HEAD, INBOUND, OUTBOUND, REASON_SHIFT } from './record.ts'
@@ -74,7 +74,7 @@ export class Recorder {
     i32[task + DIRECTION] = direction
     i32[task + BLOCK_AT] = block << 2
     i32[task + COUNT] = count
-    native.recordFrames(this.taskAt)
+    recordFrames(this.taskAt)
     this.head = i32[task + POSITION]
     if (count < to - from) places.fill(-1, base + from, base + to)
     for (let n = 0; n < count; n++) places[base + i32[task + CHOSEN + n]] = i32[task + PLACES + n]
