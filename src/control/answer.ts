@@ -207,6 +207,10 @@ export const StatusAnswer = z.strictObject({
       sleeps: count,
       delaySeconds: count.describe('time away from its queues before a burst was found, over all bursts'),
       delayHistogram: z.array(count).describe('bursts by that: at most 1, 2, 5, 10 µs … 1 s, and more'),
+      framesInUse: z.int(),
+      frameCapacity: z.int(),
+      held: z.int().describe('packets that wait until their neighbour is known'),
+      fragmented: z.int().describe('packets of which fragments are missing'),
     }),
   ),
 })

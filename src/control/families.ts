@@ -176,6 +176,25 @@ const workers: Own[] = [
     'Times that it slept because nothing came.',
     (row) => row.sleeps,
   ),
+  perWorker(
+    'worker_frames_in_use',
+    'gauge',
+    'Frames of its pool that are under way or wait, within the last second.',
+    (row) => row.framesInUse,
+  ),
+  perWorker('worker_frames_capacity', 'gauge', 'Frames of its pool.', (row) => row.frameCapacity),
+  perWorker(
+    'worker_held_packets',
+    'gauge',
+    'Packets that wait until their neighbour is known.',
+    (row) => row.held,
+  ),
+  perWorker(
+    'worker_fragmented_packets',
+    'gauge',
+    'Packets of which fragments are missing.',
+    (row) => row.fragmented,
+  ),
   perWorker('worker_bursts_total', 'counter', 'Bursts received.', (row) => row.bursts),
   perWorkerHistogram('worker_burst_frames', 'Frames in a burst.', (row) => ({
     bounds: BURST_BOUNDS,

@@ -2,6 +2,7 @@
 import type { Arena } from '../memory/arena.ts'
 import * as counters from '../memory/counters.ts'
 import { REASONS } from '../pipeline/reason.ts'
+import { framesPerWorker } from './crew.ts'
 
 export interface NetworkRow {
   name: string
@@ -126,6 +127,12 @@ export interface WorkerRow {
   delaySeconds: number
   /** bursts by that delay: of at most 1, 2, 5, 10 µs and so on up to 1 s, and of more */
   delayHistogram: number[]
+  /** frames of its pool in use within the last second, and how many there are */
+  framesInUse: number
+  frameCapacity: number
+  /** packets that wait until their neighbour is known, and those of which fragments are missing */
+  held: number
+  fragmented: number
 }
 
 /** A port's totals, summed over the workers. */
@@ -186,6 +193,10 @@ export class Totaliser {
       sleeps: block[counters.SLEEPS],
       delaySeconds: block[counters.DELAY_SECONDS],
       delayHistogram: histogram(block, counters.DELAY_BUCKETS, counters.DELAY_BOUNDS.length + 1),
+      framesInUse: block[counters.IN_USE],
+      frameCapacity: framesPerWorker(this.blocks.length),
+      held: block[counters.HELD],
+      fragmented: block[counters.FRAGMENTED],
     }))
   }
 }

@@ -33,6 +33,10 @@ export const DELAY_BUCKETS = 12
 export const DELAY_BOUNDS = [
   1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1,
 ]
+/** what is so now: frames of its pool in use (as it was within the last second), packets that wait for a neighbour, packets of which fragments are missing */
+export const IN_USE = 32
+export const HELD = 33
+export const FRAGMENTED = 34
 
 export const LENGTH = (PORT_COUNT_MAX + 1) * ROW * 8
 

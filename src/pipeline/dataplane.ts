@@ -13,6 +13,7 @@ import {
   BURSTS,
   DROPS,
   FRAMES,
+  IN_USE,
   PORT_COUNT_MAX,
   RX_BYTES,
   RX_FRAMES,
@@ -92,6 +93,7 @@ export class Dataplane {
     const passed = (now - this.swept) | 0
     if (passed < SWEEP_MS && passed >= 0) return
     this.swept = now
+    this.counters[IN_USE] = this.pool.count - this.pool.free
     for (let n = 0; n < this.networks.length; n++) {
       const network = this.networks[n]
       if (network.worker !== this.worker) continue
