@@ -1,6 +1,5 @@
 /** `bridgeport capture`: frames as pcapng, into a file or a pipe. */
-import { createWriteStream } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { createWriteStream, openSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { setPriority } from 'node:os'
 import type { Writable } from 'node:stream'
@@ -43,12 +42,13 @@ async function queryOf(socket: string, words: string[], options: Options): Promi
 }
 
 /** Node writes a pipe without returning to its event loop: who does not read must not keep signals from being heard. */
-async function outlet(path: string): Promise<Writable> {
+function outlet(path: string): Writable {
   if (path === '-') return createWriteStream('', { fd: 1, autoClose: false })
-  const file = await open(path, 'w', 0o600).catch((error: NodeJS.ErrnoException) => {
-    throw new Refusal(`file ${path}`, error.message, 'choose another with -w')
-  })
-  return createWriteStream('', { fd: file.fd })
+  try {
+    return createWriteStream('', { fd: openSync(path, 'w', 0o600) })
+  } catch (error) {
+    throw new Refusal(`file ${path}`, (error as Error).message, 'choose another with -w')
+  }
 }
 
 /** Ends the capture, and with it the answer, when a signal comes; a second one ends at once. */
@@ -92,13 +92,13 @@ async function run(words: string[], options: Options, command: Command): Promise
   setPriority(NICE)
   const query = await queryOf(socket, words, options)
   const answer = await stream(socket, `/v1/capture?${query}`)
-  heed(socket, answer)
   const tally = new Tally()
-  const out = await outlet(path).catch((error: unknown) => {
+  try {
+    heed(socket, answer)
+    if (!(await pass(answer, outlet(path), tally))) return
+  } finally {
     answer.destroy()
-    throw error
-  })
-  if (!(await pass(answer, out, tally))) return
+  }
   process.stderr.write(`${tally.frames} frames captured, ${tally.lost} lost because nobody read in time\n`)
 }
 
