@@ -248,6 +248,8 @@ export class Works {
   async close(): Promise<void> {
     // Services first: what they say last, a leased address given back, has to leave.
     await this.services.close()
+    // Connections end with the switch: whoever was told of their begin is told.
+    if (this.flowLog.isOn) await this.forget({})
     await this.crew.end()
     await this.flowLog.settle(null)
     this.host.close()

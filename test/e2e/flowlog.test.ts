@@ -216,6 +216,7 @@ suite('the flow log', ['nfcapd', 'nfdump', 'tcpdump', 'tshark', 'ss'], () => {
       await pause(200)
       return readFileSync(path, 'utf8').split('\n').length - 1 === 2 * made
     })
+    expect(await scene.daemon.get('/metrics')).toMatch(/^bridgeport_flow_log_lost_total 0$/m)
     const ports = new Set(
       lines(({ event }) => event === 'end', path).map(({ original }) => original.destinationPort),
     )
@@ -232,7 +233,16 @@ suite('the flow log', ['nfcapd', 'nfdump', 'tcpdump', 'tshark', 'ss'], () => {
     await node('-e', datagrams(2))
     await pause(300)
     expect(readFileSync(path, 'utf8')).toBe(before)
+  })
+
+  it('tells of the end of every connection when the switch ends', async () => {
+    await change({ flowLog: { file: 'last.jsonl' } })
+    await node('-e', datagrams(1))
+    const path = join(dirname(file), 'last.jsonl')
+    await has('the begin', 1, begun('udp'), path)
+    const count = (await rows()).length
     expect(await scene.daemon.stop()).toBe(0)
+    expect(lines(({ reason }) => reason === 'forgotten', path)).toHaveLength(count)
   })
 
   it('refuses a file that cannot be written', async () => {

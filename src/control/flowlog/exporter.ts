@@ -20,6 +20,9 @@ export class Exporter {
   /** when templates are due */
   private next = 0
   private isBroken = false
+  /** messages that the socket still has */
+  private waiting = 0
+  private ended: (() => void) | null = null
 
   constructor(collector: { host: string; port: number }, domain: number, log: Log) {
     this.collector = collector
@@ -47,15 +50,31 @@ export class Exporter {
     this.messages.flush()
   }
 
-  end(): void {
+  /** Sends what was added, then closes the socket. */
+  end(): Promise<void> {
     this.messages.flush()
-    this.socket.close()
+    return new Promise((resolve) => {
+      this.ended = resolve
+      this.settle()
+    })
+  }
+
+  private settle(): void {
+    if (this.waiting === 0 && this.ended !== null) this.socket.close(this.ended)
   }
 
   private send(message: Buffer, events: number): void {
     const { host, port } = this.collector
-    if (this.socket.getSendQueueSize() > QUEUE_MAX) this.lost += events
-    else this.socket.send(message, port, host, (error) => this.hear(error, events))
+    if (this.socket.getSendQueueSize() > QUEUE_MAX) {
+      this.lost += events
+      return
+    }
+    this.waiting++
+    this.socket.send(message, port, host, (error) => {
+      this.waiting--
+      this.hear(error, events)
+      this.settle()
+    })
   }
 
   /** Tells once that nothing gets away, and once that it does again. */

@@ -4,6 +4,7 @@
  */
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { PORT_COUNT_MAX } from '../../memory/counters.ts'
 import { GUESTS } from '../../pipeline/program.ts'
 import { NETWORKS } from '../../table/flow.ts'
@@ -49,6 +50,10 @@ export class FlowLog {
     return this.missed + (this.file?.lost ?? 0) + (this.exporter?.lost ?? 0)
   }
 
+  get isOn(): boolean {
+    return this.reader !== null
+  }
+
   /** Begins to read and write, or goes on with other settings; null changes nothing. Throws a Refusal, and then all is as before. */
   open(settings: FlowLogConfiguration | null, state: string): void {
     if (settings === null || JSON.stringify(settings) === JSON.stringify(this.settings)) return
@@ -56,8 +61,8 @@ export class FlowLog {
     const written = file === this.file?.path ? this.file : this.create(file, state)
     if (this.settings !== null) this.look()
     if (written !== this.file) void this.leave(this.file)
+    void this.leave(this.exporter)
     this.file = written
-    this.retire()
     this.exporter = ipfix === null ? null : new Exporter(ipfix, domain, this.log)
     this.settings = settings
     if (this.reader !== null) return
@@ -69,13 +74,13 @@ export class FlowLog {
   async settle(settings: FlowLogConfiguration | null): Promise<void> {
     if (settings !== null || this.settings === null) return
     if (this.timer !== null) clearTimeout(this.timer)
-    while (this.look() > 0) {}
-    this.retire()
-    const { file } = this
+    while (this.look() > 0) await setImmediate()
+    const { file, exporter } = this
     this.file = null
+    this.exporter = null
     this.reader = null
     this.settings = null
-    await this.leave(file)
+    await Promise.all([this.leave(file), this.leave(exporter)])
   }
 
   /** The file may have been moved away: another one is begun under its name. */
@@ -94,17 +99,13 @@ export class FlowLog {
     }
   }
 
-  private async leave(file: LogFile | null): Promise<void> {
-    const lost = file?.lost ?? 0
+  /** Ends what is not written to any more; what it lost stays lost. */
+  private async leave(way: LogFile | Exporter | null): Promise<void> {
+    if (way === null) return
+    const { lost } = way
     this.missed += lost
-    await file?.end()
-    this.missed += (file?.lost ?? 0) - lost
-  }
-
-  private retire(): void {
-    this.exporter?.end()
-    this.missed += this.exporter?.lost ?? 0
-    this.exporter = null
+    await way.end()
+    this.missed += way.lost - lost
   }
 
   private arm(delayMs: number): void {
