@@ -29,7 +29,7 @@ const peers = [
   ...['dpdk-dev', 'libvirt-clients', 'libxml2-utils'],
   ...['isc-dhcp-client', 'kea-admin'],
   ...['nfdump', 'tshark'],
-  ...['nftables', 'iptables', 'ufw', 'conntrack', 'coturn', 'traceroute', 'python3', 'tmux'],
+  ...['nftables', 'iptables', 'ufw', 'conntrack', 'coturn', 'traceroute', 'python3', 'tmux', 'chromium'],
 ]
 
 /** A firewall that guards the machine from the next boot on once it is installed: only where machines are thrown away after a run. */

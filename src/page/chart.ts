@@ -13,6 +13,8 @@ export interface Line {
 
 const HEIGHT = 190
 const KEPT_SECONDS = 300
+/** A page that was just opened has seen little: a minute at least is shown. */
+const SHOWN_SECONDS = 60
 
 /** What a class's colour is now. */
 function colourOf(place: HTMLElement, name: string): string {
@@ -47,6 +49,13 @@ export class Chart {
     this.data = [times, ...mirrored] as uPlot.AlignedData
     if (this.plot === null) this.make()
     else this.plot.setData(this.data)
+    this.tell()
+  }
+
+  /** While nobody points at a time, the last one is told. */
+  private tell(): void {
+    if (this.plot !== null && (this.plot.cursor.left ?? -1) < 0)
+      this.plot.setLegend({ idx: this.data[0].length - 1 })
   }
 
   private resize(): void {
@@ -61,6 +70,7 @@ export class Chart {
     const width = this.place.clientWidth
     if (width === 0 || !this.element.isConnected) return
     this.plot = new uPlot(this.options(width), this.data, this.place)
+    this.tell()
   }
 
   private options(width: number): uPlot.Options {
@@ -81,13 +91,15 @@ export class Chart {
       value: (_: uPlot, value: number | null) => (value === null ? '–' : print(value)),
     }))
     return {
-      ...{ width, height: HEIGHT, cursor: { y: false, drag: { setScale: false } } },
+      ...{ width, height: HEIGHT, cursor: { y: false, drag: { x: false, y: false } } },
       scales: {
-        x: { range: (_, __, end) => [end - KEPT_SECONDS, end] },
+        x: {
+          range: (_, begin, end) => [Math.min(end - SHOWN_SECONDS, Math.max(begin, end - KEPT_SECONDS)), end],
+        },
         y: { range: (_, low, high) => this.range(low ?? 0, high ?? 0) },
       },
       axes: [
-        { ...axis, font, values: '{HH}:{mm}:{ss}', space: 80 },
+        { ...axis, font, values: '{HH}:{mm}:{ss}', space: 80, size: 30 },
         { ...axis, font, size: 76, space: 36, values: (_, ticks) => ticks.map(print) },
       ],
       series: [{ label: 'time', value: '{HH}:{mm}:{ss}' }, ...series],

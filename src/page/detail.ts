@@ -63,6 +63,8 @@ export class Detail {
   )
   private readonly facts = element('dl', { class: 'facts-of' })
   private drawn = ''
+  /** where the reader came from, and returns to */
+  private from: HTMLElement | null = null
 
   constructor(world: World, onclose: () => void) {
     this.world = world
@@ -76,11 +78,16 @@ export class Detail {
 
   /** '' shows none. */
   show(port: string): void {
+    if (port === this.port) return
+    const row = document.activeElement
+    if (this.port === '' && row instanceof HTMLElement) this.from = row
     this.port = port
     this.element.hidden = port === ''
-    if (port === '') return
-    say(this.name, port)
-    this.name.focus({ preventScroll: true })
+    if (port === '') this.from?.focus()
+    else {
+      say(this.name, port)
+      this.name.focus()
+    }
   }
 
   draw(totals: PortRow | undefined): void {

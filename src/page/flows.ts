@@ -2,14 +2,12 @@
 import type { FlowRow } from '../control/flows.ts'
 import { element, say, searchBox } from './dom.ts'
 import * as format from './format.ts'
-import { Poll } from './poll.ts'
+import { Poll, WRITING_MS } from './poll.ts'
 import { Table } from './table.ts'
 import { go, type View } from './view.ts'
 import type { World } from './world.ts'
 
 const FOUND_MAX = 200
-/** A reader who writes is not asked after every letter. */
-const WRITING_MS = 250
 
 interface Row extends FlowRow {
   byteRate?: number

@@ -28,7 +28,7 @@ export const percent = (share: number): string =>
 export function count(value: number): string {
   if (value >= 1e6) return scaled(value, '').trim()
   if (value >= 100 || Number.isInteger(value))
-    return Math.round(value).toLocaleString('en-US').replaceAll(',', ' ')
+    return Math.round(value).toLocaleString('en-US').replaceAll(',', '\u202f')
   return value.toFixed(value >= 10 ? 1 : 2)
 }
 

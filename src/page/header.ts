@@ -10,6 +10,9 @@ const STATES = {
   paused: 'paused',
 }
 
+/** So long it is news that the switch restarted. */
+const NEWS_MS = 15_000
+
 export class Header {
   private readonly world: World
   private readonly facts = new Map<string, HTMLElement>()
@@ -18,7 +21,7 @@ export class Header {
   constructor(world: World) {
     this.world = world
     const place = byId('facts')
-    for (const name of ['version', 'up', 'memory', 'flows', 'drops', 'captures'])
+    for (const name of ['traffic', 'drops', 'flows', 'captures', 'memory', 'up', 'version'])
       place.append(this.fact(name))
     place.prepend(
       element('div', { class: 'fact' }, element('dt', {}, 'workers'), element('dd', {}, this.workers)),
@@ -43,12 +46,14 @@ export class Header {
     if (sample === null) return
     const { uptimeSeconds, memoryBytes, flows, captures } = sample
     const drops = this.world.drops().reduce((sum, { rate }) => sum + rate, 0)
+    this.put('traffic', format.bitRate(this.world.traffic()))
     this.put('up', format.duration(uptimeSeconds))
     this.put('memory', format.memory(memoryBytes))
     this.put('flows', format.count(flows.count))
     this.put('drops', format.rate(drops))
     this.put('captures', captures === 0 ? '' : format.count(captures))
     this.meters(sample.workers)
+    this.notice()
   }
 
   private meters(workers: { busy: number; frames: number }[]): void {
@@ -66,17 +71,25 @@ export class Header {
 
   /** Says whether what stands on the page is true now. */
   link(): void {
-    const { state, sample } = this.world
+    const { state } = this.world
     mark(document.documentElement, 'data-link', state)
     say(byId('link'), STATES[state])
+    this.notice()
+  }
+
+  private notice(): void {
+    const text = this.words()
+    say(byId('notice'), text)
+    byId('notice').hidden = text === ''
+  }
+
+  private words(): string {
+    const { state, sample, restarted } = this.world
     const since = sample === null ? '' : ` What is shown is from ${format.clock(sample.time)}.`
-    const words = {
-      connecting: '',
-      live: '',
-      lost: `The switch does not answer; trying again.${since}`,
-      paused: `Nobody looked for a minute, so nothing was asked.${since}`,
-    }
-    say(byId('notice'), words[state])
-    byId('notice').hidden = words[state] === ''
+    if (state === 'lost') return `The switch does not answer; trying again.${since}`
+    if (state === 'paused') return `Nobody looked for a minute, so nothing was asked.${since}`
+    return Date.now() - restarted < NEWS_MS
+      ? `The switch restarted; it answers since ${format.clock(restarted)}.`
+      : ''
   }
 }

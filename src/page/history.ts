@@ -23,17 +23,17 @@ export class History {
   }
 
   private put(time: number, rates: ReadonlyMap<string, PortRates> | null): void {
-    for (const name of rates?.keys() ?? [])
-      if (!this.rings.has(name)) this.rings.set(name, new Float32Array(KEPT * VALUES).fill(Number.NaN))
     this.times[this.head] = time
     for (const [name, ring] of this.rings)
       ring.set(rates === null ? REST.map(() => Number.NaN) : (rates.get(name) ?? REST), this.head * VALUES)
     this.head = (this.head + 1) % KEPT
   }
 
-  /** Forgets who is gone. */
+  /** Keeps those, and forgets who is gone. */
   keep(names: ReadonlySet<string>): void {
     for (const name of this.rings.keys()) if (!names.has(name)) this.rings.delete(name)
+    for (const name of names)
+      if (!this.rings.has(name)) this.rings.set(name, new Float32Array(KEPT * VALUES).fill(Number.NaN))
   }
 
   /** Seconds since 1970 and one column for each value, oldest first; null where nothing is known. */
@@ -53,12 +53,13 @@ export class History {
     return { times, values }
   }
 
-  /** The last `length` of one value, oldest first, 0 where nothing is known. */
+  /** The last of one value, at most `length`, oldest first. */
   recent(name: string, value: number, length: number): number[] {
-    const ring = this.rings.get(name)
-    return Array.from({ length }, (_, n) => {
-      const at = (this.head - length + n + KEPT) % KEPT
-      return ring?.[at * VALUES + value] || 0
-    })
+    const ring = this.rings.get(name) ?? new Float32Array()
+    const all = Array.from(
+      { length },
+      (_, n) => ring[((this.head - length + n + KEPT) % KEPT) * VALUES + value],
+    )
+    return all.filter((each) => each >= 0)
   }
 }

@@ -79,6 +79,10 @@ function draw(): void {
 }
 
 startTheme()
+byId('skip').addEventListener('click', (event) => {
+  event.preventDefault()
+  byId('panel').focus()
+})
 new Keys(views, () => current)
 addEventListener('hashchange', route)
 route()

@@ -12,6 +12,9 @@ import { networkKey, type World } from './world.ts'
 /** More sockets than these are shown when asked for. */
 const SOCKETS = 48
 
+/** Networks of at most so many ports share a row with another. */
+const SMALL = 3
+
 /** A network and those of its ports that are to be seen. */
 export interface Site {
   network: NetworkRow
@@ -21,13 +24,9 @@ export interface Site {
 }
 
 /** A station on the way outside. */
-function stop(name: string, title: string, ...more: (Node | null)[]): HTMLElement {
-  const text = element('span', { class: 'stop-text' }, element('b', {}, title), ...more)
-  return element('li', { class: `stop ${name}` }, icon(name), text)
-}
-
-function small(text: string): HTMLElement {
-  return element('small', {}, text)
+function stop(name: string, title: string, detail: string, light: Node | null = null): HTMLElement {
+  const text = element('span', {}, element('b', {}, title, light), element('small', {}, detail))
+  return element('li', { class: `stop to-${name}` }, icon(name), text)
 }
 
 function wire(): HTMLElement {
@@ -35,19 +34,17 @@ function wire(): HTMLElement {
 }
 
 /** The stations from the switch outwards; made anew where the network itself has changed. */
-function stops({ gateway, dhcp, dns, uplink, host, mode, ports }: NetworkRow): HTMLElement[] {
-  const line = [stop('network', `${ports} ${ports === 1 ? 'port' : 'ports'}`)]
-  if (host !== null) line.push(wire(), stop('host', host.ifname, small(host.address ?? 'this host')))
-  const services = [dhcp === null ? '' : 'DHCP', dns === null ? '' : 'DNS'].filter(Boolean).join(', ')
-  if (gateway !== null && mode !== 'host-only')
-    line.push(wire(), stop('gateway', gateway, small(`gateway${services === '' ? '' : `, ${services}`}`)))
+function stops({ gateway, dhcp, dns, uplink, host, mode }: NetworkRow): HTMLElement[] {
+  const line: HTMLElement[] = []
+  if (host !== null) line.push(stop('host', host.ifname, host.address ?? 'this host'))
+  const services = ['gateway', dhcp === null ? '' : 'DHCP', dns === null ? '' : 'DNS'].filter(Boolean)
+  if (gateway !== null && mode !== 'host-only') line.push(stop('gateway', gateway, services.join(', ')))
   if (uplink === null) return line
-  const { type, ifname, address, state, reason } = uplink
-  const where = type === 'host' ? 'host' : 'card'
-  const light = led(state, reason)
-  const detail = small(state === 'up' || reason === '' ? (address ?? 'card') : reason)
-  const outside = stop('outside', 'outside', small(uplink.router === null ? '' : `by ${uplink.router}`))
-  return [...line, wire(), stop(where, ifname, detail, light), wire(), outside]
+  const { type, ifname, address, router, state, reason } = uplink
+  const detail = state === 'up' || reason === '' ? (address ?? 'card') : reason
+  line.push(stop(type === 'host' ? 'host' : 'card', ifname, detail, led(state, reason)))
+  line.push(stop('outside', 'outside', router === null ? '' : `by ${router}`))
+  return line
 }
 
 export function network(
@@ -91,8 +88,10 @@ class Card {
     this.open = new Roll(this.sockets, keyOf, (port) => socket(world, leases, port))
     this.closed = new Roll(this.lamps, keyOf, (port) => lamp(world, port))
     const rates = element('span', { class: 'rates' }, this.input, this.output)
-    const head = element('header', {}, element('h2', {}, this.fold), this.badges, rates, this.spark.element)
-    const body = [this.way, this.sockets, this.lamps, this.more, this.none]
+    const figures = element('div', { class: 'figures' }, rates, this.spark.element)
+    const title = element('h2', {}, icon('network'), this.fold)
+    const head = element('header', {}, title, this.badges, this.way, figures)
+    const body = [this.sockets, this.lamps, this.more, this.none]
     this.element = element('section', { class: 'network', 'aria-label': `network ${name}` }, head, ...body)
   }
 
@@ -121,6 +120,7 @@ class Card {
     this.more.hidden = isFolded || ports.length <= this.limit
     say(this.more, `${ports.length - this.limit} more ports`)
     this.none.hidden = ports.length > 0
+    mark(this.element, 'data-size', ports.length <= SMALL ? 'small' : null)
     this.measure()
   }
 
@@ -129,14 +129,15 @@ class Card {
     const drawn = JSON.stringify({ ...network, macs: 0 })
     if (drawn === this.drawn) return
     this.drawn = drawn
-    const { mode, subnet, isolated, mtu } = network
+    const { mode, subnet, isolated, mtu, ports } = network
     const badge = (text: string, kind = '') => element('span', { class: `badge ${kind}` }, text)
     this.badges.replaceChildren(
       ...[badge(mode, `mode-${mode}`), badge(subnet ?? 'no subnet', 'plain')],
+      badge(`${ports} ${ports === 1 ? 'port' : 'ports'}`, 'plain'),
       ...(isolated ? [badge('isolated')] : []),
       ...(mtu === 1500 ? [] : [badge(`MTU ${mtu}`, 'plain')]),
     )
-    this.way.replaceChildren(...stops(network))
+    this.way.replaceChildren(...stops(network).flatMap((each) => [wire(), each]))
   }
 
   private measure(): void {

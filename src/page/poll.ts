@@ -1,6 +1,8 @@
 /** Listings: asked for while somebody looks, again some seconds after each answer, later if answers are slow to make. */
 
 const EVERY_MS = 3000
+/** While a reader writes, not every letter is a question. */
+export const WRITING_MS = 250
 /** A listing may keep the switch's control thread busy for a twentieth of the time, no more. */
 const SHARE = 20
 

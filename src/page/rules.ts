@@ -1,20 +1,10 @@
-/** The rules in force, in their order, with what they counted and how fast. */
+/** The rules in force, in their order, with what they counted and how fast. The switch searches them, and sends no more than are shown. */
+import type { RuleRow } from '../control/counts.ts'
 import { element, mark, say, searchBox } from './dom.ts'
 import * as format from './format.ts'
-import { Poll } from './poll.ts'
+import { Poll, WRITING_MS } from './poll.ts'
 import { Table } from './table.ts'
 import type { View } from './view.ts'
-
-interface RuleRow {
-  table: string
-  chain: string
-  /** 0 is the chain's policy */
-  number: number
-  rule: string
-  packets: number
-  bytes: number
-  line: number
-}
 
 interface Row extends RuleRow {
   /** packets a second since the listing before; undefined the first time */
@@ -31,12 +21,18 @@ export class Rules implements View {
   private readonly table: Table<Row>
   private readonly poll: Poll<RuleRow[]>
   private readonly head = element('p', { class: 'summary', role: 'status' })
+  private words = ''
   private before = { time: 0, packets: new Map<string, number>() }
 
   constructor() {
-    this.search = searchBox('Filter rules: table, chain, address, comment', (text) => this.table.narrow(text))
+    this.search = searchBox('Filter rules: table, chain, address, comment', (text) => this.seek(text))
     this.table = new Table<Row>({
-      ...{ label: 'Rules', key: keyOf, empty: 'There are no rules: everything that the modes allow passes.' },
+      ...{
+        label: 'Rules',
+        key: keyOf,
+        fetch: () => this.poll.now(),
+        empty: 'There are no rules: everything that the modes allow passes.',
+      },
       columns: [
         { title: 'chain', kind: 'chain', text: ({ table, chain }) => `${table} ${chain}` },
         {
@@ -75,7 +71,7 @@ export class Rules implements View {
       this.table.element,
     )
     this.poll = new Poll(
-      () => '/v1/rules',
+      () => `/v1/rules?limit=${this.table.limit + 1}&search=${encodeURIComponent(this.words)}`,
       (rows) => this.take(rows),
       (message) => this.table.fail(message),
     )
@@ -91,6 +87,11 @@ export class Rules implements View {
 
   draw(): void {}
 
+  private seek(text: string): void {
+    this.words = text
+    this.poll.now(WRITING_MS)
+  }
+
   private take(rows: RuleRow[]): void {
     const time = performance.now()
     const seconds = (time - this.before.time) / 1000
@@ -100,8 +101,8 @@ export class Rules implements View {
     })
     this.before = { time, packets: new Map(rows.map((row) => [keyOf(row), row.packets])) }
     this.table.show(shown)
-    const chains = new Set(rows.map(({ table, chain }) => `${table} ${chain}`)).size
+    const isAll = rows.length <= this.table.limit
     const rules = rows.filter(({ number }) => number > 0).length
-    say(this.head, `${format.count(rules)} rules in ${chains} chains`)
+    say(this.head, isAll ? `${format.count(rules)} rules` : `the first ${format.count(this.table.limit)}`)
   }
 }

@@ -17,9 +17,9 @@ export class Spark {
   show(series: number[][]): void {
     const top = Math.max(1, ...series.flat())
     series.forEach((values, n) => {
-      const points = values.map(
-        (value, x) => `${x},${(HEIGHT - 1 - (value / top) * (HEIGHT - 2)).toFixed(1)}`,
-      )
+      const left = POINTS - values.length
+      const height = (value: number) => (HEIGHT - 1 - (value / top) * (HEIGHT - 2)).toFixed(1)
+      const points = values.map((value, x) => `${left + x},${height(value)}`)
       mark(this.lines[n], 'points', points.join(' '))
     })
   }

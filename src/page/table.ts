@@ -27,6 +27,14 @@ export interface Settings<T> {
   pick?: (row: T) => void
   /** what stands there when there is no row */
   empty: string
+  /** the rows come a piece at a time: asks for more of them, as `limit` says then */
+  fetch?: () => void
+}
+
+/** Nothing is said more quietly than something. */
+function fill(place: HTMLElement, text: string): void {
+  say(place, text)
+  mark(place, 'data-zero', /^0( |\/|$)/.test(text) ? 'yes' : null)
 }
 
 export class Table<T> {
@@ -38,7 +46,8 @@ export class Table<T> {
   private readonly more: HTMLButtonElement
   private rows: readonly T[] = []
   private search: string[] = []
-  private limit = PIECE
+  /** so many rows are shown */
+  limit = PIECE
   private sort: number
 
   constructor(settings: Settings<T>) {
@@ -68,6 +77,7 @@ export class Table<T> {
 
   private extend(): void {
     this.limit += PIECE
+    this.settings.fetch?.()
     this.draw()
   }
 
@@ -84,7 +94,7 @@ export class Table<T> {
       columns.forEach((column, n) => {
         const place = (n === 0 && pick ? cells[n].firstElementChild : cells[n]) as HTMLElement
         if (column.fill) column.fill(place, next)
-        else say(place, column.text(next))
+        else fill(place, column.text(next))
       })
     }
     return { element: element('tr', {}, ...cells), update }
@@ -139,7 +149,10 @@ export class Table<T> {
       mark(head, 'aria-sort', n !== place ? null : this.sort > 0 ? 'ascending' : 'descending')
     })
     this.more.hidden = left <= 0
-    say(this.more, `${count(Math.min(left, PIECE))} more of ${count(found.length)}`)
+    say(
+      this.more,
+      this.settings.fetch ? 'More' : `${count(Math.min(left, PIECE))} more of ${count(found.length)}`,
+    )
     this.note.hidden = found.length > 0
     say(this.note, this.rows.length > 0 ? 'Nothing matches the search.' : this.settings.empty)
   }

@@ -55,25 +55,17 @@ function stage({ title, says, rules }: StageRow): HTMLElement {
 const VERDICTS = { passes: 'Passes', dropped: 'Dropped', rejected: 'Rejected' }
 
 export function walk(row: WhyRow): HTMLElement {
-  const { flow, network, port, state, connection, stages, source, destination, egress, nextHop, depends } =
-    row
+  const { flow, network, port, state, connection, stages, depends } = row
   const by =
     port === null ? `network ${network}, by a port that is not known` : `port ${port} of network ${network}`
   const known =
     connection === null ? '' : `, of a connection that is known (${connection.state ?? connection.protocol})`
-  const leaves = `${source} > ${destination}`
-  const way = [egress === null ? '' : `by ${egress}`, nextHop === null ? '' : `to ${nextHop}`]
-    .filter(Boolean)
-    .join(', ')
   const reason = row.reason === null ? null : element('code', {}, row.reason)
   const verdict = element(
     'div',
     { class: 'verdict', 'data-verdict': row.verdict, role: 'status' },
     element('p', {}, element('b', {}, VERDICTS[row.verdict]), ' ', reason),
     element('p', {}, row.text),
-    row.verdict === 'passes'
-      ? element('p', { class: 'leaves' }, `leaves as ${leaves}${way === '' ? '' : `, ${way}`}`)
-      : null,
     depends.length === 0 ? null : element('p', {}, `depends on: ${depends.join('; ')}`),
   )
   const enters = element(

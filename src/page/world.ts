@@ -15,13 +15,15 @@ export class World {
   picture: Picture | null = null
   sample: Sample | null = null
   state: LinkState = 'connecting'
+  /** when the switch that is heard now was first heard, if it is another than before */
+  restarted = 0
   readonly history = new History()
   private rates = new Map<string, PortRates>()
   /** drops of the sample before, by port and reason */
   private before: Sample['drops'] = {}
 
   see(picture: Picture): void {
-    if (this.picture !== null && this.picture.pid !== picture.pid) this.before = {}
+    if (this.picture !== null && this.picture.pid !== picture.pid) this.restarted = Date.now()
     this.picture = picture
     const networks = picture.networks.map(({ name }) => networkKey(name))
     this.history.keep(new Set([...picture.ports.map(({ name }) => name), ...networks]))
@@ -43,6 +45,11 @@ export class World {
         total[n] += value
       })
     return total
+  }
+
+  /** Bytes a second that come in by all ports. */
+  traffic(): number {
+    return this.networks().reduce((sum, { name }) => sum + this.ratesOf(networkKey(name))[1], 0)
   }
 
   ratesOf(name: string): PortRates {
