@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { build, Failure, gyp, progress, report, root } from './build.mjs'
 import { debian, install, missing } from './packages.mjs'
 
-/** Debian's names of what the suites talk to. promtool comes with prometheus, nsenter with util-linux, dpdk-testpmd with dpdk-dev. */
+/** Debian's names of what the suites talk to. promtool comes with prometheus, nsenter and setpriv with util-linux, dpdk-testpmd with dpdk-dev. */
 const peers = [
   ...[
     'iproute2',
@@ -28,6 +28,7 @@ const peers = [
   ...['qemu-system-x86', 'busybox-static', 'cpio', 'kmod', 'podman', 'crun', 'conmon', 'prometheus'],
   ...['dpdk-dev', 'libvirt-clients', 'libxml2-utils'],
   ...['isc-dhcp-client', 'kea-admin'],
+  ...['dpkg-dev', 'man-db', 'systemd'],
   ...['nfdump', 'tshark'],
   ...['nftables', 'iptables', 'ufw', 'conntrack', 'coturn', 'traceroute', 'python3', 'tmux', 'chromium'],
 ]

@@ -29,7 +29,8 @@ it('every example is understood, by the command that it is of', async () => {
     for (const line of examples(command)) {
       const root = program()
       const met: string[] = []
-      for (const each of all(root)) if (each.commands.length === 0) each.action(() => met.push(pathOf(each)))
+      for (const each of all(root))
+        if (each.commands.length === 0) each.action(() => void met.push(pathOf(each)))
       await root.parseAsync(words(line), { from: 'user' })
       expect(met, line).toEqual([pathOf(command)])
     }
