@@ -64,7 +64,10 @@ export class LogFile {
   pump(): void {
     if (this.isBusy) return
     const [batch] = this.pending
-    if (batch === undefined && this.ended !== null) return this.finish()
+    if (batch === undefined && this.ended !== null) {
+      this.finish()
+      return
+    }
     if ((batch === undefined && !this.isStale) || !this.isReady() || batch === undefined) return
     this.isBusy = true
     write(this.fd, batch.bytes, 0, batch.bytes.length, null, (error, count) => {
