@@ -112,11 +112,13 @@ export class Api {
       const { body } = failure(Refusal.of(found.map((each) => `${pathText(each.path)}: ${each.text}`)))
       return reply.code(400).send(body)
     }
-    // A stream without end has begun with its head.
-    if (request.method === 'HEAD' && route.type !== undefined) return reply.type(route.type).send('')
     const result = await route.handle(this.serving as Serving, call)
-    const type = result instanceof Readable ? (route.type ?? 'application/x-ndjson') : 'application/json'
-    return reply.type(type).send(result)
+    if (!(result instanceof Readable)) return reply.type('application/json').send(result)
+    reply.type(route.type ?? 'application/x-ndjson')
+    if (request.method !== 'HEAD') return reply.send(result)
+    // Nobody would ever end a stream of which only the head is wanted.
+    result.destroy()
+    return reply.send('')
   }
 
   /** Refuses what a connection may not ask for. */

@@ -41,8 +41,10 @@ export class Audience {
     if (this.count === VIEWERS_MAX)
       throw new Busy('live', `${VIEWERS_MAX} look already`, 'close one of their pages')
     this.sampler ??= new Sampler(this.fabric, this.scans)
-    this.sample ??= this.sampler.sample(flows)
     this.look(this.sampler)
+    // What a slow one waits for is too old for a fast one, and so would its first rates be.
+    if (this.sample === null || Date.now() - this.sample.time > intervalMs)
+      this.sample = this.sampler.sample(flows)
     const viewer = new Viewer(intervalMs, flows)
     this.viewers.add(viewer)
     this.tell([viewer], this.sample)
@@ -56,7 +58,7 @@ export class Audience {
 
   /** Ends every stream. */
   close(): void {
-    for (const viewer of this.viewers) viewer.push(null)
+    for (const viewer of this.viewers) viewer.end()
   }
 
   /** One timer for all, as fast as the most impatient; none without viewers. */

@@ -48,6 +48,12 @@ export class Viewer extends Readable {
     else if (silence > STUCK_MS) this.destroy()
   }
 
+  /** The end, after what was sent. */
+  end(): void {
+    this.isReady = false
+    this.push(null)
+  }
+
   private send(text: string): boolean {
     if (!this.isReady) return false
     this.takenMs = performance.now()

@@ -1,6 +1,6 @@
 /** Those who look on share one sampler; it stands still without them, keeps nothing for one that does not read, and ends at once. */
 import { Ajv2020 } from 'ajv/dist/2020.js'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import * as z from 'zod'
 import { Viewer } from '../../src/control/viewer.ts'
 import { PictureAnswer, SampleAnswer } from '../../src/control/watch.ts'
@@ -105,7 +105,7 @@ it('the sixty-fifth is refused in a line, and its place is free when somebody go
   const refused = await lobby.ask('/v1/live')
   expect(refused.status).toBe(503)
   expect(JSON.parse(refused.body)).toEqual({ error: 'live: 64 look already; close one of their pages' })
-  expect((await lobby.ask('HEAD /v1/live')).status).toBe(200)
+  expect((await lobby.ask('HEAD /v1/live')).status).toBe(503)
   watchers[0].close()
   await eventually('a place', () => lobby.audience.count === 63)
   const next = await watch()
@@ -133,6 +133,27 @@ it('nothing is kept for a viewer that does not read', () => {
   for (let n = 0; n < 1000; n++) viewer.tell(picture, 's'.repeat(2000))
   expect(viewer.readableLength).toBeLessThan(110_000)
   viewer.destroy()
+})
+
+it('a viewer that reads hears a sign of life in silence, one that does not is left after a while', () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  const [reader, sleeper] = [new Viewer(60_000, 0), new Viewer(60_000, 0)]
+  reader.read()
+  sleeper.tell('', 's'.repeat(100_000))
+  vi.advanceTimersByTime(15_000)
+  for (const viewer of [reader, sleeper]) viewer.rest(15_000)
+  expect(String(reader.read())).toBe(':\n\n')
+  vi.advanceTimersByTime(15_001)
+  for (const viewer of [reader, sleeper]) viewer.rest(15_000)
+  vi.useRealTimers()
+  expect([reader.destroyed, sleeper.destroyed]).toEqual([false, true])
+  reader.destroy()
+})
+
+it('a stream of which only the head was asked for is not begun', async () => {
+  for (const path of ['/v1/live', '/v1/rules/events?follow=true'])
+    expect(await lobby.ask(`HEAD ${path}`)).toMatchObject({ status: 200, body: '' })
+  expect([lobby.audience.count, lobby.fabric.events.listenerCount('row')]).toEqual([0, 0])
 })
 
 it('streams end when the daemon does', async () => {
