@@ -26,20 +26,21 @@ function between(least: number, most: number): (given: string) => number {
   }
 }
 
-/** The first moment that there is. */
+/** The first moment that has rates. */
 async function once(wish: Wish): Promise<Summary> {
   const done = new AbortController()
-  let first: Summary | null = null
+  let found: Summary | null = null
   await watch(
     wish,
-    (summary) => {
-      first ??= summary
+    (summary, isFirst) => {
+      if (isFirst) return
+      found ??= summary
       done.abort()
     },
     done.signal,
   )
-  if (first === null) throw new Refusal('top', 'the switch ended', 'see its log')
-  return first
+  if (found === null) throw new Refusal('top', 'the switch ended', 'see its log')
+  return found
 }
 
 export function top(program: Command): void {

@@ -18,10 +18,10 @@ function check({ networks }: Picture, name: string | undefined): void {
   throw new Refusal(`network ${name}`, 'there is none', 'see bridgeport network ls')
 }
 
-/** Calls `seen` with every moment until the stream ends; the first sample is what the second is compared with. */
+/** Calls `seen` with every moment until the stream ends; the first has the totals that the others are compared with, and perhaps no rates. */
 export async function watch(
   { socket, intervalMs, flows, network }: Wish,
-  seen: (summary: Summary) => void,
+  seen: (summary: Summary, isFirst: boolean) => void,
   signal: AbortSignal,
 ): Promise<void> {
   let event = ''
@@ -38,7 +38,7 @@ export async function watch(
         check(picture, network)
       } else if (field === 'data' && event === 'sample') {
         const sample = JSON.parse(value) as Sample
-        if (picture !== null && before !== null) seen(summarize(picture, sample, before, network))
+        if (picture !== null) seen(summarize(picture, sample, before ?? sample, network), before === null)
         before = sample
       }
     },

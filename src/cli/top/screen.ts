@@ -1,7 +1,7 @@
 /**
- * A terminal as a picture of lines. Only lines that changed are written, all of a picture at once, and nothing while a slow terminal
- * still takes the one before: that is what keeps it calm over ssh. The sequences are those that xterm, tmux, screen and the Linux
- * console share (ECMA-48, and DEC's private modes, which a terminal that lacks them ignores).
+ * A terminal as a picture of lines. Only lines that changed are written, all of a picture at once: that is what keeps it calm over ssh.
+ * The sequences are those that xterm, tmux, screen and the Linux console share (ECMA-48, and DEC's private modes, which a terminal that
+ * lacks them ignores).
  */
 import { emitKeypressEvents } from 'node:readline'
 import type { Key } from './keys.ts'
@@ -85,9 +85,9 @@ export class Screen {
     process.kill(process.pid, 'SIGTSTP')
   }
 
-  /** Shows lines from the top; false if the terminal is still busy with those before. */
-  show(lines: readonly Line[]): boolean {
-    if (!this.isOpen || process.stdout.writableLength > 0) return false
+  /** Shows lines from the top. */
+  show(lines: readonly Line[]): void {
+    if (!this.isOpen) return
     const told = lines.map((line) => paint(line, this.width, this.hasColours))
     let changes = this.shown.length === 0 ? '\x1b[2J' : ''
     told.forEach((line, row) => {
@@ -95,6 +95,5 @@ export class Screen {
     })
     this.shown = told
     if (changes !== '') process.stdout.write(changes)
-    return true
   }
 }

@@ -23,6 +23,7 @@ export class Session {
   private notice = ''
   private page = 0
   private heardAt = 0
+  private isOver = false
   private stream = new AbortController()
   private end: (status: number) => void = () => {}
   private fail: (error: unknown) => void = () => {}
@@ -47,6 +48,7 @@ export class Session {
     try {
       return await ended
     } finally {
+      this.isOver = true
       clearInterval(watchdog)
       this.stream.abort()
       this.screen.close()
@@ -55,11 +57,15 @@ export class Session {
 
   /** Follows the stream, and the one after it when it ends, for the switch or because the user wants another pace. */
   private async follow(): Promise<void> {
-    for (;;) {
+    while (!this.isOver) {
       this.stream = new AbortController()
       const { signal } = this.stream
       try {
-        await watch({ ...this.wish, intervalMs: this.view.intervalMs }, (each) => this.take(each), signal)
+        await watch(
+          { ...this.wish, intervalMs: this.view.intervalMs },
+          (each, isFirst) => this.take(each, isFirst),
+          signal,
+        )
         if (signal.aborted) continue
         this.tell('the switch has ended; waiting for it')
       } catch (error) {
@@ -71,7 +77,9 @@ export class Session {
     }
   }
 
-  private take(summary: Summary): void {
+  private take(summary: Summary, isFirst: boolean): void {
+    // Rates that are known are not hidden by a first moment's that has none.
+    if (isFirst && this.summary !== null) return
     this.screen.open()
     this.summary = summary
     this.heardAt = Date.now()
