@@ -210,7 +210,7 @@ describe('metrics', () => {
       // A frame that nobody receives: the family of drops shows a sample with its labels.
       fabric.memory('a').send(new Uint8Array(60).fill(0xff, 0, 6).fill(2, 6, 12))
       await eventually('a drop', () => fabric.ports().some((row) => row.drops.no_destination))
-      const figures = await gather(fabric)
+      const figures = await gather(fabric, 1)
       // What only a way outside has, or a guest behind a socket brings about: a sample each, for its labels.
       const rows = [{ network: 'lab', protocol: 'tcp', state: 'ESTABLISHED', count: 1 }]
       const plug = {

@@ -103,12 +103,13 @@ export class Daemon {
     for (const port of lost) log.warn({ port }, 'the port was removed: the process of its namespace is gone')
     for (const line of await registry.replay()) log.warn(`a pinned address was left out: ${line}`)
     fabric.on('failed', (error) => this.crash(error))
-    const metrics = await Metrics.start(fabric)
+    const audience = new Audience(fabric)
+    const metrics = await Metrics.start(fabric, audience)
     this.api.serve({
       fabric,
       registry,
       metrics,
-      audience: new Audience(fabric),
+      audience,
       reload: () => this.reload(),
       stop: () => void this.end('the API'),
     })

@@ -229,6 +229,7 @@ const records: Own[] = [
     'Begins and ends of connections that did not reach the file or the collector of the flow log.',
     ({ flowLog }) => flowLog.lost,
   ),
+  once('viewers', 'gauge', 'Pages and `bridgeport top` that look at the switch.', ({ viewers }) => viewers),
 ]
 
 export const families: readonly Own[] = [

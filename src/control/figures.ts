@@ -34,6 +34,8 @@ export interface Figures {
   rules: readonly RuleSample[]
   captures: { active: number; frames: number; lost: number }
   flowLog: { records: number; lost: number }
+  /** who look at the page or at `top` */
+  viewers: number
 }
 
 function networks(plant: Plant): NetworkFigures[] {
@@ -48,8 +50,8 @@ function networks(plant: Plant): NetworkFigures[] {
   }))
 }
 
-/** Everything at about one moment; other work may be done in between. */
-export async function gather(fabric: Switch): Promise<Figures> {
+/** Everything at about one moment but for `viewers`, which are told; other work may be done in between. */
+export async function gather(fabric: Switch, viewers: number): Promise<Figures> {
   const { plant } = fabric
   const source = flows.source(plant)
   const rows = await census(source)
@@ -72,5 +74,6 @@ export async function gather(fabric: Switch): Promise<Figures> {
     rules: fabric.rulebook.samples(),
     captures: fabric.captures(),
     flowLog: fabric.flowLog,
+    viewers,
   }
 }

@@ -4,6 +4,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Registry } from 'prom-client'
+import type { Audience } from './audience.ts'
 import { Exposition } from './exposition.ts'
 import { families } from './families.ts'
 import { type Figures, gather } from './figures.ts'
@@ -32,22 +33,24 @@ export class Metrics {
   readonly contentType: string
   private readonly registry: Registry
   private readonly fabric: Switch
+  private readonly audience: Audience
   private running: Promise<Buffer> | null = null
 
-  private constructor(registry: Registry, fabric: Switch) {
+  private constructor(registry: Registry, fabric: Switch, audience: Audience) {
     this.registry = registry
     this.fabric = fabric
+    this.audience = audience
     this.contentType = registry.contentType
   }
 
-  static async start(fabric: Switch): Promise<Metrics> {
+  static async start(fabric: Switch, audience: Audience): Promise<Metrics> {
     const { collectDefaultMetrics, Registry } = (await import('prom-client')).default
     const registry = new Registry()
     collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LOOP_SAMPLE_MS })
     // promtool refuses gauges that end in _total.
     for (const name of ['handles', 'requests', 'resources'])
       registry.removeSingleMetric(`nodejs_active_${name}_total`)
-    return new Metrics(registry, fabric)
+    return new Metrics(registry, fabric, audience)
   }
 
   /** The exposition text; who asks while it is made for another gets the same. */
@@ -59,7 +62,7 @@ export class Metrics {
   }
 
   private async make(): Promise<Buffer> {
-    const own = await expose(await gather(this.fabric))
+    const own = await expose(await gather(this.fabric, this.audience.count))
     return own.end(await this.registry.metrics())
   }
 }

@@ -36,7 +36,7 @@ export class Lobby {
     const port = await api.listenTcp('127.0.0.1', 0, ASK_MS)
     const audience = new Audience(fabric)
     // What only the unix socket or the file is asked for has no part here.
-    api.serve({ fabric, audience, metrics: await Metrics.start(fabric) } as unknown as Serving)
+    api.serve({ fabric, audience, metrics: await Metrics.start(fabric, audience) } as unknown as Serving)
     return new Lobby(api, fabric, audience, port, defects)
   }
 
