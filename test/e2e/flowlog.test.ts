@@ -16,6 +16,7 @@ import { suite } from '../lab/peer.ts'
 const COLLECTOR = '127.0.0.1:4739'
 const PORT = '4739'
 const echo = join(dirname(fileURLToPath(import.meta.url)), '../lab/echo.mjs')
+const network = { publish: ['udp::5353-10.0.2.15:53'] }
 const conntrack = { timeouts: { icmp: '1s', tcpTimeWait: '1s', tcpClose: '1s' } }
 /** One connection that stays, and one datagram to each of `count` ports from the 20,000th on. */
 const hold = `require('net').connect(7000, '${WORLD}', () => console.log('connected'))`
@@ -65,11 +66,11 @@ suite('the flow log', ['nfcapd', 'nfdump', 'tcpdump', 'tshark', 'ss'], () => {
   const has = (what: string, count: number, which: (line: FlowLine) => boolean, path = file) =>
     eventually(what, () => existsSync(path) && lines(which, path).length === count)
   const rows = async (): Promise<FlowRow[]> => JSON.parse(await scene.daemon.cli('conntrack', 'ls', '--json'))
-  const change = (settings: object) => scene.daemon.reload({ ...scene.with({}), conntrack, ...settings })
+  const change = (settings: object) => scene.daemon.reload({ ...scene.with(network), conntrack, ...settings })
   const node = (...args: string[]) => scene.guests[0].exec([process.execPath, ...args])
 
   beforeAll(async () => {
-    scene = await outdoors({}, { conntrack })
+    scene = await outdoors(network, { conntrack })
     const { daemon, world, guests } = scene
     const { host } = daemon
     file = join(daemon.folder, 'state/flows.jsonl')
@@ -141,6 +142,15 @@ suite('the flow log', ['nfcapd', 'nfdump', 'tcpdump', 'tshark', 'ss'], () => {
     await scene.daemon.attempt(['rules', 'restore'], { input: '' })
   })
 
+  it('tells of what comes from outside', async () => {
+    const knock = `require('dgram').createSocket('udp4').send('x', 5353, '${OUTSIDE}', () => process.exit())`
+    await scene.world.exec([process.execPath, '-e', knock])
+    await has('the begin', 1, begun('udp', 5353))
+    const [line] = lines(begun('udp', 5353))
+    expect(line).toMatchObject({ network: 'lan-uplink', egress: 'lan', original: { source: WORLD } })
+    expect(line.translated).toMatchObject({ source: WORLD, destination: '10.0.2.15', destinationPort: 53 })
+  })
+
   it('is read by nfdump and tshark', async () => {
     await scene.daemon.cli('conntrack', 'flush')
     await pause(300)
@@ -161,12 +171,14 @@ suite('the flow log', ['nfcapd', 'nfdump', 'tcpdump', 'tshark', 'ss'], () => {
       expect(found[0]).toMatchObject({ out_packets: reply.packets, out_bytes: reply.bytes })
     }
     const shark = ['tshark', '-r', packets, '-d', `udp.port==${PORT},cflow`]
-    const seen = (await must([...shark, '-T', 'fields', '-e', 'cflow.firewall_event'])).trim().split(/[\s,]+/)
-    const count = (name: string) => told.filter(({ event }) => event === name).length
-    expect(['1', '2'].map((each) => seen.filter((one) => one === each).length)).toEqual([
-      count('begin'),
-      count('end'),
-    ])
+    const seen = async (field: string, value: number) => {
+      const text = await must([...shark, '-T', 'fields', '-e', `cflow.${field}`])
+      return text.split(/[\s,]+/).filter((each) => each === String(value)).length
+    }
+    const count = (which: (line: FlowLine) => boolean) => told.filter(which).length
+    expect(await seen('firewall_event', 1)).toBe(count(({ event }) => event === 'begin'))
+    expect(await seen('firewall_event', 2)).toBe(count(({ event }) => event === 'end'))
+    expect(await seen('nat_originating_address_realm', 2)).toBe(2)
     expect(await must([...shark, '-Y', '_ws.malformed || _ws.expert'])).toBe('')
     expect(await must([...shark, '-V'])).toContain('lan-uplink')
   })
@@ -247,7 +259,7 @@ suite('the flow log', ['nfcapd', 'nfdump', 'tcpdump', 'tshark', 'ss'], () => {
 
   it('refuses a file that cannot be written', async () => {
     const { daemon } = scene
-    daemon.write({ ...scene.with({}), flowLog: { file: '/nowhere/flows.jsonl' } })
+    daemon.write({ ...scene.with(network), flowLog: { file: '/nowhere/flows.jsonl' } })
     const { status, stderr } = await daemon.host.attempt([process.execPath, program, 'up', '-c', daemon.file])
     expect(status).toBe(1)
     expect(stderr.trim()).toMatch(
