@@ -103,7 +103,7 @@ export function markdown(report: Report): string {
     failures.map((failure) => `- failed: ${peer}, round ${round + 1}: ${failure}\n`),
   )
   const absent = Object.entries(report.absent).map(([name, reason]) => `- not measured: ${name}: ${reason}\n`)
-  const versions = report.peers.map((peer) => peer.version).join(', ')
+  const versions = [...new Set(report.peers.map((peer) => peer.version))].join(', ')
   const rounds = `${report.rounds} round${report.rounds === 1 ? '' : 's'} of ${report.seconds} s a measurement, in alternation`
   return (
     `${figures(report)}${goals(report)}\n` +
