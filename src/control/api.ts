@@ -98,8 +98,15 @@ export class Api {
   private async handle(route: Route, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
     if (route.handle === undefined) return reply.code(501).send({ error: 'not available yet' })
     const params = request.params as Record<string, string>
+    const isForeign = this.outside.has(request.raw.socket)
     const head = (name: string, value: string) => void reply.header(name, value)
-    const call = { params, query: request.query as Record<string, string>, body: request.body, head }
+    const call = {
+      params,
+      query: request.query as Record<string, string>,
+      body: request.body,
+      isForeign,
+      head,
+    }
     if (route.text && typeof call.body !== 'string')
       return reply.code(400).send({ error: 'the body is no text; send it as text/plain' })
     for (const part of ['query', 'body'] as const) {

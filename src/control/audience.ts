@@ -7,7 +7,7 @@ import { Sampler } from './sampler.ts'
 import type { Switch } from './switch.ts'
 import { Viewer } from './viewer.ts'
 
-/** Viewers at a time: several screens of several people. */
+/** Viewers at a time, several screens of several people, over TCP and as many on the unix socket: strangers take nobody's place there. */
 const VIEWERS_MAX = 64
 /** How often the picture is taken at most: the kernel is asked for each port's link. */
 const PICTURE_MS = 2000
@@ -37,15 +37,16 @@ export class Audience {
   }
 
   /** A stream of server-sent events: a sample every `intervalMs` with at most `flows` of the busiest. Throws a Refusal if there are too many. */
-  watch(intervalMs: number, flows: number): Readable {
-    if (this.count === VIEWERS_MAX)
+  watch(intervalMs: number, flows: number, isForeign: boolean): Readable {
+    const others = [...this.viewers].filter((viewer) => viewer.isForeign === isForeign)
+    if (others.length >= VIEWERS_MAX)
       throw new Busy('live', `${VIEWERS_MAX} look already`, 'close one of their pages')
     this.sampler ??= new Sampler(this.fabric, this.scans)
     this.look(this.sampler)
     // What a slow one waits for is too old for a fast one, and so would its first rates be.
     if (this.sample === null || Date.now() - this.sample.time > intervalMs)
       this.sample = this.sampler.sample(flows)
-    const viewer = new Viewer(intervalMs, flows)
+    const viewer = new Viewer(intervalMs, flows, isForeign)
     this.viewers.add(viewer)
     this.tell([viewer], this.sample)
     viewer.once('close', () => {

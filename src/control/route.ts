@@ -18,6 +18,8 @@ export interface Call {
   params: Record<string, string>
   query: Record<string, string>
   body: unknown
+  /** came over TCP */
+  isForeign: boolean
   /** puts a header before the answer */
   head: (name: string, value: string) => void
 }

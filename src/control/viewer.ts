@@ -13,16 +13,18 @@ export class Viewer extends Readable {
   readonly intervalMs: number
   /** how many of the busiest flows it wants */
   readonly flows: number
+  readonly isForeign: boolean
   private picture = ''
   /** when the next sample is due, and when something was taken last */
   private dueMs = performance.now()
   private takenMs = this.dueMs
   private isReady = true
 
-  constructor(intervalMs: number, flows: number) {
+  constructor(intervalMs: number, flows: number, isForeign: boolean) {
     super()
     this.intervalMs = intervalMs
     this.flows = flows
+    this.isForeign = isForeign
     this.push(`retry: ${RETRY_MS}\n\n`)
   }
 

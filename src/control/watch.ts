@@ -64,7 +64,7 @@ export const watch: readonly Route[] = [
     query: Watch,
     type: 'text/event-stream',
     answer: z.union([PictureAnswer, SampleAnswer]),
-    handle: ({ audience }, { query }) =>
-      audience.watch(Number(query.interval ?? INTERVAL_MS), Number(query.flows ?? FLOWS)),
+    handle: ({ audience }, { query, isForeign }) =>
+      audience.watch(Number(query.interval ?? INTERVAL_MS), Number(query.flows ?? FLOWS), isForeign),
   },
 ]

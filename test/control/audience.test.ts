@@ -106,6 +106,7 @@ it('the sixty-fifth is refused in a line, and its place is free when somebody go
   expect(refused.status).toBe(503)
   expect(JSON.parse(refused.body)).toEqual({ error: 'live: 64 look already; close one of their pages' })
   expect((await lobby.ask('HEAD /v1/live')).status).toBe(503)
+  lobby.audience.watch(60_000, 0, false).destroy() // has a place on the unix socket
   watchers[0].close()
   await eventually('a place', () => lobby.audience.count === 63)
   const next = await watch()
@@ -128,7 +129,7 @@ it.each([
 })
 
 it('nothing is kept for a viewer that does not read', () => {
-  const viewer = new Viewer(250, 20)
+  const viewer = new Viewer(250, 20, false)
   const picture = 'p'.repeat(100_000)
   for (let n = 0; n < 1000; n++) viewer.tell(picture, 's'.repeat(2000))
   expect(viewer.readableLength).toBeLessThan(110_000)
@@ -137,7 +138,7 @@ it('nothing is kept for a viewer that does not read', () => {
 
 it('a viewer that reads hears a sign of life in silence, one that does not is left after a while', () => {
   vi.useFakeTimers({ toFake: ['performance'] })
-  const [reader, sleeper] = [new Viewer(60_000, 0), new Viewer(60_000, 0)]
+  const [reader, sleeper] = [new Viewer(60_000, 0, false), new Viewer(60_000, 0, false)]
   reader.read()
   sleeper.tell('', 's'.repeat(100_000))
   vi.advanceTimersByTime(15_000)
