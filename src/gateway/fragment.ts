@@ -6,7 +6,7 @@
  */
 import type { Arena } from '../memory/arena.ts'
 import { checksum } from '../memory/checksum.ts'
-import { DROPS, FRAGMENTED, rowOf } from '../memory/counters.ts'
+import { DROPS, rowOf } from '../memory/counters.ts'
 import type { Pool } from '../memory/pool.ts'
 import { complete } from '../pipeline/offload.ts'
 import * as reason from '../pipeline/reason.ts'
@@ -212,7 +212,6 @@ export class Fragments {
     const passed = (now - this.looked) | 0
     if (passed >= 0 && passed < ROUND_MS) return
     this.looked = now
-    this.counters[FRAGMENTED] = this.datagrams.count
     if (this.datagrams.count === 0) return
     for (let d = 0; d < this.datagrams.capacity; d++) {
       const e = d * WORDS
@@ -227,7 +226,6 @@ export class Fragments {
   close(): void {
     for (let d = 0; d < this.datagrams.capacity; d++)
       if (this.entries[d * WORDS + FRAME] !== FREE) this.lose(d, reason.FRAGMENT_TIMEOUT)
-    this.counters[FRAGMENTED] = 0
   }
 
   /** RFC 792: time exceeded in reassembly, if the first fragment is there. */

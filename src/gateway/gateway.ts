@@ -9,7 +9,7 @@
  * words: until the last check has passed nothing in the packet is rewritten.
  */
 import { LENGTHS } from '../memory/block.ts'
-import { DROPS } from '../memory/counters.ts'
+import { DROPS, FRAGMENTED, HELD } from '../memory/counters.ts'
 import { type Burst, DROPPED, dropped, FLOOD } from '../pipeline/burst.ts'
 import { GUESTS } from '../pipeline/program.ts'
 import * as reason from '../pipeline/reason.ts'
@@ -42,16 +42,27 @@ export class Gateway {
 
   /** The time of everything that follows: milliseconds, wrapping. What is due now is done: expiry, retries, announcements. */
   tick(now: number): void {
-    const { hold, fragments, flows, conntrack } = this.parts
+    const { hold, fragments, flows, conntrack, counters } = this.parts
     const passed = (now - this.swept) | 0
     this.now = now
     if (passed < SWEEP_MS && passed >= 0) return
     this.swept = now
     hold.tick(now)
     fragments.tick(now)
+    counters[HELD] = hold.count
+    counters[FRAGMENTED] = fragments.datagrams.count
     const share = Math.ceil((flows.high * Math.min(passed, ROUND_MS)) / ROUND_MS)
     if (flows.count > 0) conntrack.expire(Math.min(share, SHARE_MAX), now)
     this.flush()
+  }
+
+  /** Gives up whatever waits. */
+  close(): void {
+    const { hold, fragments, counters } = this.parts
+    hold.close()
+    fragments.close()
+    counters[HELD] = 0
+    counters[FRAGMENTED] = 0
   }
 
   /** Looks at the packets that begin anew, and sends what the gateway itself had to say to a burst. */

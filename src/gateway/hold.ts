@@ -4,7 +4,7 @@
  * What waits is bounded by neighbour, by the port it came from, and in all. One that is used 30 seconds after its last answer is asked
  * again, itself and not everybody, and used until three questions stayed without an answer.
  */
-import { DROPS, HELD, PORT_COUNT_MAX, rowOf } from '../memory/counters.ts'
+import { DROPS, PORT_COUNT_MAX, rowOf } from '../memory/counters.ts'
 import type { Pool } from '../memory/pool.ts'
 import * as reason from '../pipeline/reason.ts'
 import type { Port } from '../port/port.ts'
@@ -183,7 +183,6 @@ export class Hold implements Holder {
   /** Gives up whatever waits. */
   close(): void {
     for (let n = 1; this.count > 0; n++) this.drop(n, reason.NO_NEIGHBOUR)
-    this.counters[HELD] = 0
   }
 
   /** The neighbour is known: what waited goes out, in its order. */
@@ -246,7 +245,6 @@ export class Hold implements Holder {
     const passed = (now - this.looked) | 0
     if (passed === 0) return
     this.looked = now
-    this.counters[HELD] = this.count
     const { neighbours } = this
     const part = passed < 0 ? 1 : Math.min(1, passed / ROUND_MS)
     for (let share = Math.ceil(neighbours.count * part); share > 0 && neighbours.count > 0; share--) {

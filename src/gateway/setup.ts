@@ -129,10 +129,7 @@ export class Setup {
 
   private build(wanted: GatewayProgram | null): Parts | null {
     const isSame = wanted !== null && this.present !== null && samePlaces(wanted, this.present)
-    if (!isSame && this.parts !== null) {
-      this.parts.hold.close()
-      this.parts.fragments.close()
-    }
+    if (!isSame) this.gateway?.close()
     if (wanted === null) {
       this.gateway = null
       this.parts = null

@@ -1,10 +1,32 @@
 import { describe, expect, it } from 'vitest'
+import { FRAGMENTED, HELD, IN_USE } from '../../src/memory/counters.ts'
+import { ipv4 } from '../lab/frame.ts'
 import { INSIDE } from '../lab/house.ts'
-import { count, filter, flows, GUEST, house, ports } from '../lab/manor.ts'
+import { count, filter, flows, GUEST, house, PEER, ports } from '../lab/manor.ts'
 import { datagram, message } from '../lab/tracker.ts'
 
 describe('the gateway itself', () => {
   const ping = () => message(GUEST, INSIDE, 8, 0, [0, 1, 0, 1])
+
+  it('tells what waits: frames of the pool, packets for a neighbour, packets whose fragments are missing', () => {
+    const made = house(filter())
+    const { rig } = made
+    const waits = () => [IN_USE, HELD, FRAGMENTED].map((at) => rig.counters[at])
+    const fragment = { source: GUEST, destination: PEER, id: 5, protocol: 17, fragment: 0x2000 }
+    made.guest(0, ipv4(fragment, new Uint8Array(64)))
+    // Nobody has that address.
+    made.guest(0, datagram(GUEST, '10.0.0.99', [4000, 53]))
+    rig.time += 1000
+    expect(waits()).toEqual([2, 1, 1])
+    rig.time += 31_000
+    rig.time += 1000
+    expect(waits()).toEqual([0, 0, 0])
+    made.guest(0, ipv4(fragment, new Uint8Array(64)))
+    rig.time += 1000
+    rig.gateway = null
+    rig.apply()
+    expect(waits()).toEqual([1, 0, 0])
+  })
 
   it('hears by INPUT and speaks by OUTPUT', () => {
     const made = house(filter('-A INPUT -p icmp -j DROP'))
