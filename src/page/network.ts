@@ -147,7 +147,8 @@ class Card {
     say(this.input, format.bitRate(received))
     say(this.output, format.bitRate(sent))
     this.spark.show([world.history.recent(key, 1, POINTS), world.history.recent(key, 3, POINTS)])
-    const [, inward, , outward] = world.ratesOf(`${name}-uplink`)
+    const { uplink: way, host } = this.site?.network ?? {}
+    const [, inward, , outward] = world.ratesOf(way ? `${name}-uplink` : (host?.ifname ?? ''))
     for (const line of this.way.querySelectorAll('.wire')) mark(line, 'data-flow', flow(inward + outward))
     const uplink = world.port(`${name}-uplink`)
     const light = this.way.querySelector('.led')

@@ -8,9 +8,9 @@ const SHARE = 20
 
 /** GET of JSON; throws an Error with the switch's own sentence. */
 export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
-  const response = await fetch(path, {
-    headers: { accept: 'application/json' },
-    ...(signal ? { signal } : {}),
+  const settings = { headers: { accept: 'application/json' }, ...(signal ? { signal } : {}) }
+  const response = await fetch(path, settings).catch(() => {
+    throw new Error('The switch does not answer.')
   })
   const body = await response.json()
   if (!response.ok) throw new Error(body.error ?? `${response.status} ${response.statusText}`)

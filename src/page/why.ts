@@ -17,6 +17,8 @@ export class Why implements View {
   private readonly port = element('select', { 'aria-label': 'port or network that it comes in by' })
   private readonly answer = element('div', { 'aria-live': 'polite' })
   private names = ''
+  /** the port that the question is about, also before it is known that there is one */
+  private chosen = ''
 
   constructor(world: World) {
     this.world = world
@@ -34,6 +36,9 @@ export class Why implements View {
       event.preventDefault()
       this.ask()
     })
+    this.port.addEventListener('change', () => {
+      this.chosen = this.port.value
+    })
     const forms = ['tcp A:PORT > B:PORT', 'udp A:PORT > B:PORT', 'icmp A > B', 'PROTOCOL A > B']
     const hint = element('p', { class: 'note' }, 'Asks what would happen to a packet now; nothing is sent. ')
     for (const text of forms) hint.append(element('code', {}, text), ' ')
@@ -46,8 +51,9 @@ export class Why implements View {
     if (rest === '') return
     const [flow, port = ''] = rest.split(' @ ')
     this.search.value = flow
+    this.chosen = port
     this.port.value = port
-    void this.tell(flow, this.port.value)
+    void this.tell(flow)
   }
 
   close(): void {}
@@ -59,8 +65,8 @@ export class Why implements View {
   private ask(): void {
     const flow = this.search.value.trim()
     if (flow === '') return
-    const question = this.port.value === '' ? flow : `${flow} @ ${this.port.value}`
-    if (location.hash === `#why/${encodeURIComponent(question)}`) void this.tell(flow, this.port.value)
+    const question = this.chosen === '' ? flow : `${flow} @ ${this.chosen}`
+    if (location.hash === `#why/${encodeURIComponent(question)}`) void this.tell(flow)
     else go('why', question)
   }
 
@@ -71,18 +77,17 @@ export class Why implements View {
     const names = [...networks, ...ports].join(' ')
     if (names === this.names) return
     this.names = names
-    const { value } = this.port
     const option = (name: string) => element('option', { value: name }, name)
     this.port.replaceChildren(
       element('option', { value: '' }, 'any port'),
       element('optgroup', { label: 'ports' }, ...ports.map(option)),
       element('optgroup', { label: 'networks' }, ...networks.map(option)),
     )
-    this.port.value = value
+    this.port.value = this.chosen
   }
 
-  private async tell(flow: string, port: string): Promise<void> {
-    const by = port === '' ? '' : `&port=${encodeURIComponent(port)}`
+  private async tell(flow: string): Promise<void> {
+    const by = this.chosen === '' ? '' : `&port=${encodeURIComponent(this.chosen)}`
     try {
       const row = await get<WhyRow>(`/v1/why?flow=${encodeURIComponent(flow)}${by}`)
       this.answer.replaceChildren(walk(row))
