@@ -98,7 +98,10 @@ export class LogFile {
     this.length -= count
     this.isPartial = count < batch.bytes.length && batch.bytes[count - 1] !== NEWLINE
     if (count === batch.bytes.length) this.pending.shift()
-    else batch.bytes = batch.bytes.subarray(count)
+    else {
+      batch.bytes = batch.bytes.subarray(count)
+      batch.lines = batch.bytes.filter((byte) => byte === NEWLINE).length
+    }
     if (this.isBroken) this.log.info({ file: this.path }, 'the flow log is written again')
     this.isBroken = false
   }
@@ -132,8 +135,13 @@ export class LogFile {
   }
 
   private shut(): void {
-    if (this.fd >= 0) closeSync(this.fd)
+    const { fd } = this
     this.fd = -1
+    try {
+      if (fd >= 0) closeSync(fd)
+    } catch (error) {
+      this.log.warn({ file: this.path }, `the flow log may lack its last lines: ${(error as Error).message}`)
+    }
   }
 
   private fail({ message }: Error): void {

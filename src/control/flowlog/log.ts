@@ -18,6 +18,7 @@ import { Exporter } from './exporter.ts'
 import { append, LogFile } from './file.ts'
 import { lineOf } from './line.ts'
 import { type FlowEvent, Reader } from './reader.ts'
+import type { Told } from './template.ts'
 
 /** How often the chronicle is read; sooner if more is there than is taken at once. */
 const READ_MS = 100
@@ -134,7 +135,7 @@ export class FlowLog {
     return left
   }
 
-  private told(event: FlowEvent) {
+  private told(event: FlowEvent): Told {
     const networks = event.words[NETWORKS]
     const number = (port: number) => (port < PORT_COUNT_MAX ? port + 1 : 0)
     const ingress = number(networks >>> 16)
