@@ -262,10 +262,12 @@ describe('memory', () => {
     const front = Front.connect(path)
     try {
       await front.start({ memory, pairs: [new Pair(memory)] })
+      await fabric.capture.open({})
       const { arena } = Reflect.get(fabric, 'plant') as { arena: Arena }
       const real = arena
         .regions()
-        .map((name) => name.replace(/(?<=ring.*)\d+\/\d+$/, 'A/B').replace(/\d+$/, 'N'))
+        .map((name) => name.replace(/(?<=ring.*)\d+\/\d+$/, 'A/B').replace(/(?<=capture\/)\d+/, 'C'))
+        .map((name) => name.replace(/\d+$/, 'N'))
       const rows = architecture.table('region').flatMap(([cell = '']) => codes(cell))
       expect(sorted(rows)).toEqual(sorted(real))
     } finally {

@@ -60,6 +60,7 @@ export class Captures {
   private readonly totals = { frames: 0, lost: 0 }
   private timer: NodeJS.Timeout | null = null
   private number = 0
+  private isClosed = false
 
   constructor(plant: Plant, crew: Crew, events: Events, turn: Turn) {
     this.plant = plant
@@ -81,6 +82,7 @@ export class Captures {
   }
 
   private async begin(wanted: Wanted, filter: Int32Array | null): Promise<Recording> {
+    if (this.isClosed) throw new Busy('capture', 'the switch ends')
     const place = this.slots.indexOf(null)
     if (place < 0) throw new Busy('capture', `${SLOTS} run already`, 'end one of them')
     const { arena, workers, totals } = this.plant
@@ -182,6 +184,7 @@ export class Captures {
   private async free(place: number): Promise<void> {
     // A worker that died ends the switch: nobody here has to.
     await this.halt(place).catch(() => {})
+    if (this.isClosed) return
     const { workers, arena } = this.plant
     for (let worker = 0; worker < workers; worker++) arena.free(`capture/${place}/${worker}`)
     this.slots[place] = null
@@ -190,8 +193,9 @@ export class Captures {
     this.timer = null
   }
 
-  /** Ends all captures. */
+  /** Ends all captures; what they have goes with the arena. */
   async close(): Promise<void> {
+    this.isClosed = true
     await Promise.all(this.slots.map((slot) => slot && this.end(slot.recording.id).catch(() => {})))
     if (this.timer !== null) clearInterval(this.timer)
     this.timer = null

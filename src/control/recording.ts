@@ -91,6 +91,7 @@ export class Recording extends Readable {
 
   /** The ports that are watched from now on. Where an index means another port than before, its records are taken first. */
   watch(list: readonly Watched[]): void {
+    if (this.isDone || this.destroyed) return
     if (list.some((each) => this.isOther(each))) this.clear()
     for (const each of list) {
       const known = this.interfaces.get(nameOf(each))
@@ -139,7 +140,7 @@ export class Recording extends Readable {
   /** Passes on what was recorded, as far as the reader takes it. */
   drain(): void {
     let size = 0
-    while (this.isWanted && !this.isDone) {
+    while (this.isWanted && !this.isDone && !this.destroyed) {
       const chunk = this.gather(this.isOver)
       size += chunk?.length ?? 0
       if (chunk !== null) this.isWanted = this.push(chunk)
