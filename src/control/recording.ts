@@ -225,36 +225,27 @@ export class Recording extends Readable {
 
   /** Takes records from a reel: one that tells of a drop, or as many as stand side by side and are not later than `other`'s. Returns their bytes. */
   private cut(reel: Reel, other: Reel | null, parts: Uint8Array[]): number {
-    const { i32, u8 } = this.sight.arena
-    const begin = reel.at
-    if (i32[begin] !== BLOCK) {
-      const size = i32[begin + 1]
-      this.enter(begin)
-      parts.push(
-        this.annotate(u8.subarray(begin << 2, (begin << 2) + size), i32[begin], i32[begin + (size >> 2) - 2]),
-      )
-      reel.next()
-      return size
-    }
-    let at = begin
-    do {
-      this.enter(at)
-      at += i32[at + 1] >>> 2
-      reel.next()
-      if (other !== null && reel.at === at && this.isLater(at, i32[other.at + 3], i32[other.at + 4])) break
-    } while (reel.at === at && i32[at] === BLOCK && this.left > 0 && (at - begin) << 2 < BATCH)
-    parts.push(u8.subarray(begin << 2, at << 2))
-    return (at - begin) << 2
-  }
-
-  /** Writes into a record which interface it is of. */
-  private enter(at: number): void {
     const { arena, totals } = this.sight
-    const member = this.members[arena.i32[at + 2]]
-    arena.i32[at + 2] = member.id
-    member.frames++
-    totals.frames++
-    this.left--
+    const { i32, u8 } = arena
+    const { members, left } = this
+    const { at: begin, edge } = reel
+    const isDropped = i32[begin] !== BLOCK
+    let at = begin
+    let count = 0
+    do {
+      const member = members[i32[at + 2]]
+      i32[at + 2] = member.id
+      member.frames++
+      count++
+      at += i32[at + 1] >>> 2
+      if (isDropped || at === edge || i32[at] !== BLOCK || count === left || (at - begin) << 2 > BATCH) break
+    } while (other === null || !this.isLater(at, i32[other.at + 3], i32[other.at + 4]))
+    totals.frames += count
+    this.left -= count
+    const bytes = u8.subarray(begin << 2, at << 2)
+    parts.push(isDropped ? this.annotate(bytes, i32[begin], i32[at - 2]) : bytes)
+    reel.pass(at - begin)
+    return (at - begin) << 2
   }
 
   private annotate(record: Uint8Array, type: number, rule: number): Buffer {

@@ -25,16 +25,22 @@ export class Reel {
     this.settle()
   }
 
-  /** Goes on to the record behind. */
-  next(): void {
-    this.tail = (this.tail + (this.i32[this.at + 1] >>> 2)) | 0
+  /** Where the records end that stand side by side from the next one on, an int32 position. */
+  get edge(): number {
+    const ring = this.header + HEADER
+    return Math.min(this.at + ((this.head - this.tail) | 0), ring + this.words)
+  }
+
+  /** Goes on to the record that begins so many words behind the next one. */
+  pass(words: number): void {
+    this.tail = (this.tail + words) | 0
     this.settle()
   }
 
   /** Goes on to the end. Returns how many records were passed over. */
   skip(): number {
     let count = 0
-    for (this.look(); this.at >= 0; this.next()) count++
+    for (this.look(); this.at >= 0; this.pass(this.i32[this.at + 1] >>> 2)) count++
     this.release()
     return count
   }
