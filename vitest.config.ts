@@ -5,7 +5,9 @@ const endToEndMs = 60_000
 
 /** End-to-end suites that mostly wait: for leases, timeouts, answers that must not come. Two at a time cost no more than the longer one. */
 const patient = [
-  ...['bridged', 'dhcp', 'firewall', 'neighbour', 'refusal', 'restore', 'rules', 'set', 'uplink', 'why'],
+  ...['bridged', 'dhcp', 'discovery', 'firewall', 'flowlog', 'grant', 'live', 'metrics', 'mode', 'name'],
+  ...['neighbour', 'package', 'policy', 'prometheus', 'publish', 'reach', 'refusal', 'restore', 'rules'],
+  ...['set', 'top', 'uplink', 'why'],
 ].map((name) => `test/e2e/${name}.test.ts`)
 
 const endToEnd = {
