@@ -10,7 +10,10 @@ import { defer } from './cleanup.ts'
 import { must, mustSync, patienceMs } from './command.ts'
 import { folder } from './folder.ts'
 
-const image = 'localhost/bridgeport-busybox'
+export const image = 'localhost/bridgeport-busybox'
+
+/** What `podman run` is told besides. */
+export const limits = ['--cgroups=disabled', '--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024']
 
 /**
  * crun refuses machines that mount cgroup v1 and v2 side by side, even with cgroups disabled: podman runs in a mount namespace without the
@@ -39,6 +42,26 @@ function podman(root: string, ...args: string[]): string[] {
   return ['unshare', '-m', 'sh', '-c', prepare, 'podman', ...storage, ...choices, ...args]
 }
 
+/** Makes a storage with the image in it; what runs there is removed with it. */
+export async function store(): Promise<string> {
+  const root = folder('podman')
+  defer(() => removeAll(root))
+  const tree = join(root, 'tree')
+  mkdirSync(join(tree, 'bin'), { recursive: true })
+  copyFileSync('/bin/busybox', join(tree, 'bin/busybox'))
+  for (const applet of ['sh', 'ping', 'nc', 'ip', 'wget', 'sleep', 'sha256sum', 'head'])
+    symlinkSync('busybox', join(tree, 'bin', applet))
+  mustSync('tar', '-C', tree, '-cf', join(root, 'image.tar'), '.')
+  await must(podman(root, 'import', join(root, 'image.tar'), image))
+  return root
+}
+
+/** `podman` for a shell, with that storage. */
+export function shell(root: string): string {
+  const words = podman(root).map((word) => `'${word}'`)
+  return `podman() { ${words.join(' ')} "$@"; }`
+}
+
 /** Removes every container of a storage folder and unmounts it. */
 export function removeAll(root: string): void {
   if (!existsSync(join(root, 'root'))) return
@@ -59,17 +82,7 @@ export class Container {
 
   /** Starts a container that sleeps. */
   static async start(name: string): Promise<Container> {
-    const root = folder('podman')
-    defer(() => removeAll(root))
-    const tree = join(root, 'tree')
-    mkdirSync(join(tree, 'bin'), { recursive: true })
-    copyFileSync('/bin/busybox', join(tree, 'bin/busybox'))
-    for (const applet of ['sh', 'ping', 'nc', 'ip', 'wget', 'sleep', 'sha256sum', 'head']) {
-      symlinkSync('busybox', join(tree, 'bin', applet))
-    }
-    mustSync('tar', '-C', tree, '-cf', join(root, 'image.tar'), '.')
-    await must(podman(root, 'import', join(root, 'image.tar'), image))
-    const limits = ['--cgroups=disabled', '--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024']
+    const root = await store()
     const options = ['--detach', '--name', name, '--network', 'none', '--cap-add', 'NET_RAW', ...limits]
     await must(podman(root, 'run', ...options, image, '/bin/sleep', '1000'))
     const pid = Number(await must(podman(root, 'inspect', '--format', '{{.State.Pid}}', name)))
