@@ -21,7 +21,7 @@ export function ipv4(text: string): number | null {
 
 /** int32 to dotted quad. */
 export function ipv4Text(address: number): string {
-  return [24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join('.')
+  return `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`
 }
 
 /** `10.0.2.15/24`, or null. */

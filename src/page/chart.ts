@@ -54,8 +54,9 @@ export class Chart {
 
   /** While nobody points at a time, the last one is told. */
   private tell(): void {
-    if (this.plot !== null && (this.plot.cursor.left ?? -1) < 0)
-      this.plot.setLegend({ idx: this.data[0].length - 1 })
+    const last = this.data[0].length - 1
+    if (this.plot !== null && last >= 0 && (this.plot.cursor.left ?? -1) < 0)
+      this.plot.setLegend({ idx: last })
   }
 
   private resize(): void {

@@ -39,6 +39,7 @@ export class Live {
   }
 
   private open(): void {
+    this.close()
     const source = new EventSource(this.path)
     this.source = source
     this.listen()
@@ -70,7 +71,8 @@ export class Live {
 
   private lose(): void {
     this.close()
-    if (this.state === 'live' || this.state === 'paused') this.become('lost')
+    // A first attempt may come too early; a second one that fails is worth a word.
+    if (this.state !== 'connecting' || this.attempts > 0) this.become('lost')
     const delay = AGAIN_MS[Math.min(this.attempts++, AGAIN_MS.length - 1)]
     this.again = window.setTimeout(() => this.open(), delay)
   }

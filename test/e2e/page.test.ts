@@ -70,7 +70,7 @@ suite('the page', ['chromium', 'iperf3'], () => {
     await expect.poll(() => page.locator('.socket b').allInnerTexts()).toEqual(['db'])
     await page.locator('.plan input').fill('')
     await page.getByRole('button', { name: 'Fold all' }).click()
-    await expect.poll(() => page.locator('.lamp').count()).toBe(14)
+    await expect.poll(() => page.locator('.lamp').count()).toBe(13)
     await page.getByRole('button', { name: 'Open all' }).click()
   })
 
@@ -250,6 +250,28 @@ suite('the page', ['chromium', 'iperf3'], () => {
     await many.locator('input').fill('10.9.39.15')
     await expect.poll(() => many.locator('tbody tr').count()).toBe(1)
     await many.close()
+  })
+
+  it('asks for nothing while nobody looks', async () => {
+    const aside = await open()
+    const show = (state: string) =>
+      aside.evaluate((visibility) => {
+        Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => visibility })
+        document.dispatchEvent(new Event('visibilitychange'))
+      }, state)
+    await aside.clock.install()
+    await aside.goto(ORIGIN)
+    await live(aside)
+    await show('hidden')
+    await aside.clock.fastForward(61_000)
+    await aside.waitForSelector('html[data-link=paused]')
+    const asked: string[] = []
+    aside.on('request', (request) => asked.push(request.url()))
+    await pause(1500)
+    expect(asked).toEqual([])
+    await show('visible')
+    await live(aside)
+    await aside.close()
   })
 
   if (pictures)

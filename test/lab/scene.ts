@@ -78,7 +78,6 @@ export class Scene {
         db: tap('default', 'db', '10.0.2.16/24', { guard: true }),
         build: tap('default', 'build', '10.0.2.17/24'),
         vm1: { network: 'default', type: 'qemu-tap', ifname: 'vm1', mac: '52:54:00:00:00:01' },
-        cache: tap('default', 'cache', '10.0.2.18/24'),
         vm3: { network: 'default', type: 'stream', mac: '52:54:00:00:00:03' },
         vm2: { network: 'default', type: 'vhost-user', mac: '52:54:00:00:00:02', queues: 2 },
         probe: tap('lab', 'probe', '10.20.0.20/24'),
@@ -99,14 +98,13 @@ export class Scene {
 
   /** Everybody talks: within networks, to the world through translation, and some of it in vain. */
   async enliven(): Promise<ChildProcess[]> {
-    const { web, db, build, cache, probe, disk1, disk2, bench } = this.guests
+    const { web, db, build, probe, disk1, disk2, bench } = this.guests
     const vm3 = connect(join(this.daemon.folder, 'vm3.sock')).on('error', () => {})
     defer(() => vm3.destroy())
     const talk = (from: Namespace, targets: [string, number][], everyMs?: number) =>
       from.spawn(process.execPath, '-e', chatter(targets, everyMs))
     return [
       await this.stream(db, web, '10.0.2.15', 5201, '-b', '18M'),
-      await this.stream(cache, web, '10.0.2.15', 5203, '-b', '3M', '-R'),
       await this.stream(build, this.world, WORLD, 5201, '-b', '6M', '-R'),
       await this.stream(web, this.world, WORLD, 5202, '-u', '-b', '2M'),
       await this.stream(disk1, disk2, '10.60.0.2', 5201, '-b', '40M'),

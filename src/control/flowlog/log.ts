@@ -10,7 +10,6 @@ import { GUESTS } from '../../pipeline/program.ts'
 import { NETWORKS } from '../../table/flow.ts'
 import { Calm } from '../calm.ts'
 import type { FlowLogConfiguration } from '../configuration.ts'
-import type { FlowSource } from '../flows.ts'
 import type { Plant } from '../plant.ts'
 import { Refusal } from '../refusal.ts'
 import type { Log } from '../switch.ts'
@@ -119,13 +118,11 @@ export class FlowLog {
     if (reader === null) return 0
     this.learn()
     exporter?.introduce(this.names)
-    const { flowsAt: at, flowCapacity: capacity } = plant.ground.memory
-    const networkOf = (port: number) => this.names.get(port + 1)
-    const connections: FlowSource = { arena: plant.arena, at, capacity, nowMs: 0, networkOf }
+    const nameOf = (port: number) => this.names.get(port + 1) ?? ''
     const lines: string[] = []
     const left = reader.read(Int32Array.from(plant.ground.timeouts), LIMIT, (event) => {
       this.records++
-      if (file !== null) lines.push(JSON.stringify(lineOf(event, connections)))
+      if (file !== null) lines.push(lineOf(event, nameOf))
       exporter?.add(this.told(event))
     })
     this.missed += reader.missed()
