@@ -70,7 +70,7 @@ export class Keys {
     const places = [...this.current().element.querySelectorAll<HTMLElement>('.pick, .jack, .lamp, .chip')]
     const seen = places.filter((place) => place.offsetParent !== null)
     const at = seen.indexOf(document.activeElement as HTMLElement)
-    // The first stroke goes to the first row; before it the page scrolls as ever.
+    // From anywhere else a stroke down goes to the first; up, and behind the last, the page scrolls as ever.
     const next = seen[at < 0 ? (by > 0 ? 0 : -1) : at + by]
     next?.focus()
     return next !== undefined

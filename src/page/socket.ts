@@ -25,7 +25,7 @@ function guest({ socket, state, reason, type }: PortPicture, lease: LeaseRow | u
     const { queues, features } = socket.guest
     return `guest connected, ${queues} ${queues === 1 ? 'queue' : 'queues'}, ${features.length} features`
   }
-  if (socket?.connected !== null && socket !== null)
+  if (socket !== null && socket.connected !== null)
     return socket.connected ? 'connected' : 'nobody is connected'
   return lease?.hostname ?? (type === 'host' ? 'this machine' : '')
 }
