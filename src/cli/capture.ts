@@ -79,7 +79,13 @@ async function pass(answer: IncomingMessage, out: Writable, tally: Tally): Promi
   }
 }
 
-async function run(words: string[], options: Options, command: Command): Promise<void> {
+async function run(
+  name: string | undefined,
+  filter: string[],
+  options: Options,
+  command: Command,
+): Promise<void> {
+  const words = name === undefined ? [] : [name, ...filter]
   if (words.length === 0 && !options.all) command.error('error: name a port or a network, or ask for --all')
   const socket = socketOf(command.optsWithGlobals())
   const path = options.write ?? '-'
@@ -105,17 +111,18 @@ async function run(words: string[], options: Options, command: Command): Promise
 export function capture(program: Command): void {
   withSocket(program.command('capture'))
     .description('frames of a port or of the ports of a network as pcapng; those that were dropped say why')
-    .argument('[words...]', 'PORT or NETWORK, then FILTER: an expression as tcpdump takes it')
+    .argument('[name]', 'a port, a network, or NETWORK-uplink, which is the way outside')
+    .argument('[filter...]', 'which frames, in the language of tcpdump; see man 7 pcap-filter')
     .option('-w, --write <file>', 'a file of mode 0600 instead of standard output')
     .option('-c, --count <count>', 'end after so many frames')
     .option('--snap <bytes>', 'keep only the beginning of each frame')
     .option('--drops', 'only frames that are dropped')
     .option('--direction <way>', 'in: that the switch receives, out: that it sends')
-    .option('--all', 'every port and uplink; all words are FILTER then')
+    .option('--all', 'every port and uplink; all words are the filter then')
     .addHelpText(
       'after',
       `
-NETWORK-uplink names the way outside. An end by Ctrl-C or SIGTERM is an orderly one. The command runs at nice ${NICE}: on a busy
+Ctrl-C and SIGTERM end it in order. The command runs at nice ${NICE}: on a busy
 machine it is the capture that loses frames, and never the guests; how many is told at the end and in the file.`,
     )
     .action(run)

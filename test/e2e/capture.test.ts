@@ -130,6 +130,9 @@ suite('captures', ['tcpdump', 'tshark', 'bash'], () => {
   it('say why a frame was dropped, and by which rule', async () => {
     const drops = await Recorder.start(daemon, '--all', '--drops', 'not ip6')
     const plain = await Recorder.start(daemon, 'a', 'tcp port 23 or ip host 10.1.0.14')
+    // Through the gateway to an address that nobody has: it waits for an answer to ARP before it is dropped.
+    await stations.a.exec(['ip', 'route', 'add', '10.1.0.77', 'via', '10.1.0.1'])
+    const lonely = ping('a', '10.1.0.77', '-c', '1', '-W', '5')
     await stations.g.exec(['ip', 'addr', 'add', '10.1.0.99/24', 'dev', 'eth0'])
     await ping('g', '10.1.0.12', '-c', '1', '-I', '10.1.0.99')
     const { mac } = await daemon.port('j')
@@ -142,10 +145,12 @@ suite('captures', ['tcpdump', 'tshark', 'bash'], () => {
     })
     await ping('b', OUTSIDE, '-c', '1')
     await daemon.attempt(['rules', 'restore'], { input: POLICY.join('\n') })
+    await lonely
     const { packets } = await drops.stop()
     const told = new Set(packets.map((each) => `${each.interface} ${each.direction}: ${each.comment}`))
     expect(told).toContain('g in: dropped: guard')
     expect(told).toContain('i in: dropped: isolated')
+    expect(told).toContain('a in: dropped: no_neighbour')
     expect([...told].filter((each) => each.endsWith('dropped: oversize'))).toHaveLength(1)
     expect(told).toContain(`a in: dropped: rule_dropped by filter FORWARD 2: ${RULE}`)
     expect(told).toContain('b in: dropped: rule_dropped by filter FORWARD: policy DROP')
