@@ -1,5 +1,5 @@
 /** `bridgeport capture`: frames as pcapng, into a file or a pipe. */
-import { createWriteStream, openSync } from 'node:fs'
+import { createWriteStream, fstatSync, openSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { setPriority } from 'node:os'
 import type { Writable } from 'node:stream'
@@ -41,9 +41,13 @@ async function queryOf(socket: string, words: string[], options: Options): Promi
   return query
 }
 
-/** Node writes a pipe without returning to its event loop: who does not read must not keep signals from being heard. */
+/** What it is written to. Of standard output a pipe stays Node's, which waits for its reader; a file is written like any other, so that a full disk is told. */
 function outlet(path: string): Writable {
-  if (path === '-') return createWriteStream('', { fd: 1, autoClose: false })
+  if (path === '-') {
+    const status = fstatSync(1)
+    if (status.isFIFO() || status.isSocket()) return process.stdout
+    return createWriteStream('', { fd: 1, autoClose: false })
+  }
   try {
     return createWriteStream('', { fd: openSync(path, 'w', 0o600) })
   } catch (error) {
@@ -69,7 +73,7 @@ async function pass(answer: IncomingMessage, out: Writable, tally: Tally): Promi
     }
   }
   try {
-    await pipeline(answer, counted, out)
+    await pipeline(answer, counted, out, { end: out !== process.stdout })
     return true
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException

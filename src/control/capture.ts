@@ -103,7 +103,7 @@ export class Captures {
     }
     const reels = regions.map(({ at }) => new Reel(arena, at, words))
     const terms = { snap, count, filter: wanted.filter ?? '' }
-    const recording = new Recording(++this.number, terms, sight, reels, watched)
+    const recording = new Recording(String(++this.number), terms, sight, reels, watched)
     const common = { words, snap, directions, drops, filter }
     const slot = { wanted, directions, regions, recording, common, ports: pairs(watched), halted: null }
     this.slots[place] = slot
@@ -161,7 +161,7 @@ export class Captures {
   }
 
   /** Ends a capture; its stream ends when what was recorded is read. Throws a Refusal if there is none of that number. */
-  async end(id: number): Promise<void> {
+  async end(id: string): Promise<void> {
     const place = this.slots.findIndex((slot) => slot?.recording.id === id)
     if (place < 0) throw new Absent(`capture ${id}`, 'there is none of that number', 'it has ended already')
     await this.halt(place)

@@ -36,7 +36,7 @@ export const frames: readonly Route[] = [
       const number = (text: string | undefined) => (text === undefined ? undefined : Number(text))
       const wanted = { ...rest, drops: drops === 'true', snap: number(snap), count: number(count) }
       const recording = await fabric.capture.open(wanted as Wanted)
-      head(CAPTURE_HEADER, String(recording.id))
+      head(CAPTURE_HEADER, recording.id)
       return recording
     },
   },
@@ -45,6 +45,6 @@ export const frames: readonly Route[] = [
     path: '/v1/capture/{id}',
     summary: 'End a capture; what was recorded is still sent',
     answer: answer.DoneAnswer,
-    handle: ({ fabric }, { params }) => done(fabric.capture.end(Number(params.id))),
+    handle: ({ fabric }, { params }) => done(fabric.capture.end(params.id)),
   },
 ]

@@ -62,7 +62,7 @@ function systemText(): [string, string, string] {
 }
 
 export class Recording extends Readable {
-  readonly id: number
+  readonly id: string
   private readonly terms: Terms
   private readonly sight: Sight
   private readonly reels: readonly Reel[]
@@ -78,7 +78,7 @@ export class Recording extends Readable {
   private isOver = false
   private isDone = false
 
-  constructor(id: number, terms: Terms, sight: Sight, reels: readonly Reel[], watched: readonly Watched[]) {
+  constructor(id: string, terms: Terms, sight: Sight, reels: readonly Reel[], watched: readonly Watched[]) {
     super({ highWaterMark: BATCH })
     this.id = id
     this.terms = terms

@@ -76,7 +76,7 @@ describe('a recording', () => {
     writers = places.map((at) => new Writer(at))
     const sight = { arena, passed: () => 1000, blame: (rule: number) => `rule ${rule}`, totals }
     const reels = places.map((at) => new Reel(arena, at, WORDS))
-    return new Recording(1, { snap: 100, count, filter: 'ip' }, sight, reels, watched)
+    return new Recording('1', { snap: 100, count, filter: 'ip' }, sight, reels, watched)
   }
 
   /** Begins to read; the stream asks for more from now on. */

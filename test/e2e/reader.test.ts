@@ -1,6 +1,7 @@
 /** Who reads captures: live, slowly, not at all, and who is refused. */
 import { readFileSync } from 'node:fs'
 import { type IncomingMessage, request } from 'node:http'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { cleanup } from '../lab/cleanup.ts'
 import { eventually, must, pause, says } from '../lab/command.ts'
@@ -81,6 +82,17 @@ suite('readers of captures', ['tcpdump', 'tshark', 'bash', 'iperf3', 'curl'], ()
     expect(statistics[0].dropped).toBeGreaterThan(0)
     expect(statistics[0].accepted).toBe(packets.length + statistics[0].dropped)
     expect((await ping('a', '10.1.0.12', '-c', '1')).status).toBe(0)
+  })
+
+  it('come whole through a pipe that is read late', async () => {
+    const file = join(daemon.folder, 'late.pcapng')
+    const command = `${process.execPath} ${program} --socket ${daemon.socket} capture a -c 300 tcp`
+    const child = daemon.host.spawn('bash', '-c', `set -o pipefail; ${command} | (sleep 1.5; cat) > ${file}`)
+    const ended = new Promise((resolve) => child.once('close', resolve))
+    await eventually('it captures', async () => /captures [1-9]/.test(await daemon.cli('top', '--once')))
+    await iperf(stations.a, stations.b, '10.1.0.12')
+    expect(await ended).toBe(0)
+    expect(readCapture(file).packets).toHaveLength(300)
   })
 
   it('are four at most, and a reader that goes makes room', async () => {
