@@ -2,7 +2,7 @@
  * The Debian package: its files, its pages, its units, and the switch out of it, with the rights of its service and no others. /usr/lib and
  * /usr/bin have the package's files laid over them in a mount namespace, so that nothing of the clone is in reach.
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { cleanup, defer } from '../lab/cleanup.ts'
@@ -133,11 +133,12 @@ suite('the Debian package', needed, () => {
       mount -t overlay overlay -o "lowerdir=$1/usr/lib:/usr/lib" /usr/lib
       mount -t overlay overlay -o "lowerdir=$1/usr/bin:/usr/bin" /usr/bin
       mount -t overlay overlay -o "lowerdir=$1/etc:/etc" /etc
-      mount --bind "$2" /var/lib; mkdir -p /var/lib/bridgeport "$3"
+      chmod 755 "$2"; mount --bind "$2" /var/lib; mkdir -p /var/lib/bridgeport "$3"
       chown nobody /var/lib/bridgeport "$3"; cd /
       export BRIDGEPORT_SOCKET="$3/switch.sock"
       setpriv --reuid=nobody --regid=nogroup --clear-groups --no-new-privs --bounding-set=$4 --inh-caps=$4 --ambient-caps=$4 \\
         bridgeport up & daemon=$!
+      trap 'kill $daemon $(jobs -p) 2> /dev/null' EXIT
       until bridgeport status > /dev/null 2>&1; do kill -0 $daemon; sleep 0.1; done
       bridgeport --version
       cat /proc/$daemon/status | grep -E 'Uid|CapEff|NoNewPrivs'
@@ -156,6 +157,7 @@ suite('the Debian package', needed, () => {
     const given = [tree, state, place, kept, guest.name, world.name]
     defer(() => mustSync('rm', '-rf', place))
     const text = await host.exec([...argv, ...given], { timeoutMs: 50_000 })
+    expect(existsSync(join(state, 'bridgeport/runtime.yaml'))).toBe(true)
     expect(text).toMatch(/^Uid:\t65534\t65534/m)
     expect(text).toMatch(/^NoNewPrivs:\t1$/m)
     expect(text).toMatch(/^daemon 660$/m)
