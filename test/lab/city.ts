@@ -24,17 +24,17 @@ const send = async (count) => {
 socket.bind(40000, () => send(Number(process.argv[1])).then(() => socket.close()))
 `
 
-/** As many rules as filter's FORWARD chain is given; half of them have comments, none is about what is sent. */
-export function rules(count = RULES): string {
-  const lines = Array.from({ length: count }, (_, n) => {
+/** Half of them have comments, none is about what is sent. */
+function rules(): string {
+  const lines = Array.from({ length: RULES }, (_, n) => {
     const comment = n % 2 === 0 ? ` -m comment --comment "rule ${n}"` : ''
     return `-A FORWARD -d 10.${n >> 8}.${n & 255}.0/24 -p udp -m udp --dport ${1 + n}${comment} -j DROP\n`
   })
   return `*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n${lines.join('')}COMMIT\n`
 }
 
-/** Builds it; `busy` is the namespace of the guest that has the connections. */
-export async function build(): Promise<{ daemon: Daemon; busy: Namespace }> {
+/** Builds it; one guest has all the connections. */
+export async function build(): Promise<Daemon> {
   const host = new Namespace('host')
   mustSync(...host.argv('ip', 'route', 'add', 'blackhole', NOWHERE))
   const busy = new Namespace('busy')
@@ -59,11 +59,11 @@ export async function build(): Promise<{ daemon: Daemon; busy: Namespace }> {
   // A queue that is full for a moment loses some: those are sent again.
   for (let round = 0; round < 10 && (await flows(daemon)) < FLOWS; round++)
     await busy.exec([process.execPath, '-e', talk, String(FLOWS)])
-  return { daemon, busy }
+  return daemon
 }
 
 /** Connections that the daemon tracks, as it says. */
-export async function flows(daemon: Daemon): Promise<number> {
+async function flows(daemon: Daemon): Promise<number> {
   const text = await daemon.get('/metrics')
   const counts = [...text.matchAll(/^bridgeport_flow_entries\{.*\} (\d+)$/gm)]
   return counts.reduce((sum, [, count]) => sum + Number(count), 0)
