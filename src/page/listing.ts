@@ -35,7 +35,7 @@ export class Listing implements View {
     this.name = name
     this.title = title
     this.parts = sources.map((source) => new Part<never>(source))
-    this.search = searchBox(`Filter ${title.toLowerCase()}`, (text) => {
+    this.search = searchBox(`Filter ${title}`, (text) => {
       for (const { table } of this.parts) table.narrow(text)
     })
     const tables = this.parts.flatMap(({ table }, n) =>

@@ -12,7 +12,7 @@ import { networkKey, type World } from './world.ts'
 /** More sockets than these are shown when asked for. */
 const SOCKETS = 48
 
-/** Networks of at most so many ports share a row with another. */
+/** Networks of at most so many ports share a row with another, as folded ones do. */
 const SMALL = 3
 
 /** A network and those of its ports that are to be seen. */
@@ -120,7 +120,7 @@ class Card {
     this.more.hidden = isFolded || ports.length <= this.limit
     say(this.more, `${ports.length - this.limit} more ports`)
     this.none.hidden = ports.length > 0
-    mark(this.element, 'data-size', ports.length <= SMALL ? 'small' : null)
+    mark(this.element, 'data-size', isFolded || ports.length <= SMALL ? 'small' : null)
     this.measure()
   }
 

@@ -34,7 +34,8 @@ export class World {
     this.sample = sample
     this.rates = new Map(Object.entries(sample.ports))
     for (const { name } of this.networks()) this.rates.set(networkKey(name), this.sum(name))
-    this.history.add(sample, this.rates)
+    // The first sample of a stream may have no past, and so no rates.
+    if (sample.seconds > 0) this.history.add(sample, this.rates)
   }
 
   /** What all ports of a network do together, its gateway aside: what comes in leaves again elsewhere. */
