@@ -17,6 +17,11 @@ function section(readme, title) {
   return roff(end < 0 ? rest : rest.slice(0, end))
 }
 
+/** What a table of the README says of commands stands with each of them already. */
+function withoutTables(readme) {
+  return readme.replace(/^\|.*\n/gm, '')
+}
+
 function head({ name, number, version, does }) {
   return `.TH ${quote(name.toUpperCase())} ${number} "" ${quote(`bridgeport ${version}`)}\n.SH NAME\n${literal(name)} \\- ${literal(does)}\n`
 }
@@ -65,7 +70,7 @@ function pages(tree, readme) {
       head({ name: 'bridgeport', number: 1, version, does: root.description() }) +
       `.SH SYNOPSIS\n.B bridgeport\n.I command\n[\\fIoptions\\fR] [\\fIarguments\\fR]\n.SH DESCRIPTION\n${intro}` +
       `.SH OPTIONS\n${options(root)}.SH COMMANDS\n${commands(root, tree)}` +
-      `.SH "ALL COMMANDS AND THEIR STATUS"\n${section(readme, 'Command line')}${files}` +
+      `.SH "EXIT STATUS"\n${section(withoutTables(readme), 'Command line')}${files}` +
       also('bridgeport.yaml(5)', 'bridgeport.service(8)'),
     'bridgeport.yaml.5':
       head({ name: 'bridgeport.yaml', number: 5, version, does: 'configuration of a Bridgeport switch' }) +
