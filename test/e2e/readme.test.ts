@@ -109,7 +109,7 @@ suite('quick start', needed, () => {
   })
 
   it.each([
-    ['vm1', '--type qemu-tap'],
+    ['vm1', '--type qemu-tap --ifname vm1'],
     ['vm2', '--type vhost-user --owner'],
   ])('the guest of %s', async (name, type) => {
     const host = new Namespace('host')
