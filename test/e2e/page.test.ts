@@ -1,10 +1,8 @@
-/**
- * The page in Chromium, before a real switch with real traffic. `PICTURES=docs` also writes the pictures of README to that folder.
- */
+/** The page in Chromium, before a real switch with real traffic. `PICTURES=docs` also writes README's pictures there. */
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { contrasts } from '../lab/audit.ts'
+import { contrasts, cramped } from '../lab/audit.ts'
 import { browse, listen } from '../lab/browser.ts'
 import { cleanup } from '../lab/cleanup.ts'
 import { eventually, pause } from '../lab/command.ts'
@@ -53,7 +51,7 @@ suite('the page', ['chromium', 'iperf3'], () => {
     expect((await networks.allInnerTexts()).sort()).toEqual(['default', 'lab', 'office', 'storage'])
     const disk = page.locator('.socket', { hasText: 'disk1' })
     await disk.locator('.in', { hasText: /^[\d.]+ Mbit\/s/ }).waitFor()
-    expect(await disk.getAttribute('data-flow')).toBe('3')
+    expect(await disk.getAttribute('data-flow')).toMatch(/[34]/)
     expect(await text('.socket:has-text("vm2") .who')).toBe('no guest is connected')
     await page
       .locator('.socket', { hasText: 'vm3' })
@@ -155,20 +153,19 @@ suite('the page', ['chromium', 'iperf3'], () => {
   })
 
   it('is walked by keyboard alone', async () => {
-    const current = () => page.evaluate(() => location.hash.split('/')[0].slice(1))
+    const at = (name: string) => page.waitForSelector(`#tab-${name}[aria-selected=true]`)
     for (const [n, name] of SECTIONS.entries()) {
       await page.locator('#panel').focus()
       await page.keyboard.press(String(n + 1))
-      await expect.poll(current).toBe(name)
-      expect(await page.locator('[role=tab][aria-selected=true]').getAttribute('id')).toBe(`tab-${name}`)
+      await at(name)
       await page.keyboard.press('/')
       expect(await page.evaluate(() => document.activeElement?.tagName)).toBe('INPUT')
       await page.keyboard.press('Escape')
     }
     await page.keyboard.press('ArrowRight')
-    await expect.poll(current).toBe('plan')
+    await at('plan')
     await page.keyboard.press('2')
-    await page.locator('#tab-ports[aria-selected=true]').waitFor()
+    await at('ports')
     await page.keyboard.press('ArrowDown')
     await page.keyboard.press('Enter')
     await page.locator('.detail h2', { hasText: 'bench' }).waitFor()
@@ -219,13 +216,7 @@ suite('the page', ['chromium', 'iperf3'], () => {
       await go(section, phone)
       await pause(100)
       expect(await phone.evaluate(() => document.documentElement.scrollWidth), section).toBe(360)
-      const small = await phone.evaluate(() =>
-        [...document.querySelectorAll('button, input, select, a')]
-          .map((each) => ({ name: each.className || each.id, ...each.getBoundingClientRect().toJSON() }))
-          .filter(({ height, right }) => height > 1 && right > 0 && height < 36)
-          .map(({ name, height }) => `${name} ${height}`),
-      )
-      expect(small, section).toEqual([])
+      expect(await phone.evaluate(cramped), section).toEqual([])
     }
     expect(await phone.evaluate(() => document.getAnimations().length)).toBe(0)
     await phone.close()
@@ -278,11 +269,7 @@ suite('the page', ['chromium', 'iperf3'], () => {
     it('has its picture taken', { timeout: 200_000 }, async () => {
       const take = (where: Page, name: string) =>
         where.screenshot({ path: join(pictures ?? '', `page-${name}.png`) })
-      const phone = await open({
-        viewport: { width: 390, height: 844 },
-        deviceScaleFactor: 1,
-        hasTouch: true,
-      })
+      const phone = await open({ viewport: { width: 390, height: 844 }, hasTouch: true })
       await phone.goto(ORIGIN)
       await go('plan')
       await pause(100_000)

@@ -1,4 +1,4 @@
-/** What WCAG asks of colours, computed in the page itself. */
+/** What readers need, measured in the page itself: contrast as WCAG asks for, and room for fingers. */
 
 /** Texts with less contrast than AA asks for: 4.5, and 3 where letters are large. Runs in the browser, so it stands alone. */
 export function contrasts(): string[] {
@@ -35,4 +35,12 @@ export function contrasts(): string[] {
       poor.push(`${text.slice(0, 30)} (${element.className}): ${ratio.toFixed(2)}`)
   }
   return poor
+}
+
+/** What is to be touched and too low for a finger. Runs in the browser, too. */
+export function cramped(): string[] {
+  return [...document.querySelectorAll('button, input, select, a')]
+    .map((each) => ({ name: each.className || each.id, box: each.getBoundingClientRect() }))
+    .filter(({ box }) => box.height > 1 && box.right > 0 && box.height < 36)
+    .map(({ name, box }) => `${name} ${box.height}`)
 }
