@@ -96,7 +96,6 @@ export class Api {
   }
 
   private async handle(route: Route, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
-    if (route.handle === undefined) return reply.code(501).send({ error: 'not available yet' })
     const params = request.params as Record<string, string>
     const isForeign = this.outside.has(request.raw.socket)
     const head = (name: string, value: string) => void reply.header(name, value)

@@ -46,7 +46,6 @@ function operation(route: Route): object {
       ...success,
       ...readOnly,
       ...(names.length === 0 ? {} : { 404: error }),
-      ...(route.handle === undefined ? { 501: error } : {}),
     },
   }
 }

@@ -37,8 +37,7 @@ export interface Route {
   /** never served over TCP */
   isPrivate?: boolean
   answer?: z.ZodType
-  /** absent: the feature does not exist yet */
-  handle?: (service: Service, call: Call) => unknown
+  handle: (service: Service, call: Call) => unknown
 }
 
 export function done(action: Promise<unknown>): Promise<{ done: true }> {

@@ -20,12 +20,11 @@ it('is the committed description', async () => {
   await expect(`${JSON.stringify(description, null, 2)}\n`).toMatchFileSnapshot('../../docs/openapi.json')
 })
 
-it('has every route, and says which do not exist yet', () => {
+it('has every route', () => {
   expect(description.openapi).toBe('3.1.0')
-  for (const { path, method, handle } of routes) {
+  for (const { path, method } of routes) {
     const { responses } = description.paths[path][method.toLowerCase()]
-    expect('501' in responses, path).toBe(handle === undefined)
-    expect('200' in responses, path).toBe(handle !== undefined)
+    expect('200' in responses, path).toBe(true)
   }
   const nouns = 'status networks ports macs neighbours leases publish conntrack rules sets capture why'
   for (const noun of nouns.split(' ')) expect(Object.keys(description.paths)).toContain(`/v1/${noun}`)
