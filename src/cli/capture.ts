@@ -90,7 +90,9 @@ async function run(
   command: Command,
 ): Promise<void> {
   const words = name === undefined ? [] : [name, ...filter]
-  if (words.length === 0 && !options.all) command.error('error: name a port or a network, or ask for --all')
+  // Drops are rare: without a name they are those of all.
+  if (words.length === 0 && !options.all && !options.drops)
+    command.error('error: name a port or a network, or ask for --all')
   const socket = socketOf(command.optsWithGlobals())
   const path = options.write ?? '-'
   if (path === '-' && process.stdout.isTTY)
@@ -119,8 +121,8 @@ export function capture(program: Command): void {
     .argument('[filter...]', 'which frames, in the language of tcpdump; see man 7 pcap-filter')
     .option('-w, --write <file>', 'a file of mode 0600 instead of standard output')
     .option('-c, --count <count>', 'end after so many frames')
-    .option('--snap <bytes>', 'keep only the beginning of each frame')
-    .option('--drops', 'only frames that are dropped')
+    .option('-s, --snap <bytes>', 'keep only the beginning of each frame')
+    .option('--drops', 'only frames that are dropped; without a name those of every port')
     .option('--direction <way>', 'in: that the switch receives, out: that it sends')
     .option('--all', 'every port and uplink; all words are the filter then')
     .addHelpText(

@@ -65,7 +65,7 @@ const lines: Record<string, readonly string[]> = {
   capture: [
     'capture vm1 -w vm1.pcapng',
     'capture default tcp port 443 | tshark -i -',
-    'capture --drops --all -c 100 | tcpdump -nr -',
+    'capture --drops -c 100 | tcpdump -nr -',
   ],
   'rules save': ['rules save --counters > rules.v4'],
   'rules restore': ['rules restore rules.v4', 'iptables-save | bridgeport rules restore'],

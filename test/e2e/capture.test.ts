@@ -129,6 +129,7 @@ suite('captures', ['tcpdump', 'tshark', 'bash'], () => {
 
   it('say why a frame was dropped, and by which rule', async () => {
     const drops = await Recorder.start(daemon, '--all', '--drops', 'not ip6')
+    const all = await Recorder.start(daemon, '--drops')
     const plain = await Recorder.start(daemon, 'a', 'tcp port 23 or ip host 10.1.0.14')
     // Through the gateway to an address that nobody has: it waits for an answer to ARP before it is dropped.
     await stations.a.exec(['ip', 'route', 'add', '10.1.0.77', 'via', '10.1.0.1'])
@@ -160,22 +161,16 @@ suite('captures', ['tcpdump', 'tshark', 'bash'], () => {
     expect(whole.packets.map(({ comment }) => comment)).toContain(
       `dropped: rule_dropped by filter FORWARD 2: ${RULE}`,
     )
+    const { packets: each } = await all.stop()
+    expect(each.map(({ comment }) => comment)).toEqual(
+      expect.arrayContaining(packets.map(({ comment }) => comment)),
+    )
     const text = await must(['tshark', '-r', drops.file, '-T', 'fields', '-e', 'frame.comment'])
     expect(text.trim().split('\n')).toEqual(packets.map(({ comment }) => comment))
   })
 
   it('are cut to a length and end after a count', async () => {
-    const recorder = await Recorder.start(
-      daemon,
-      'a',
-      '-c',
-      '5',
-      '--snap',
-      '50',
-      '--direction',
-      'out',
-      'icmp',
-    )
+    const recorder = await Recorder.start(daemon, 'a', '-c', '5', '-s', '50', '--direction', 'out', 'icmp')
     await ping('a', '10.1.0.12', '-c', '8')
     const { packets, interfaces } = await recorder.end()
     expect(interfaces[0].snap).toBe(50)
