@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Numbering } from '../chain/compile.ts'
 import type { Rule, Ruleset, TableName } from '../chain/rule.ts'
-import { labels } from './exposition.ts'
+import { labels } from './metrics/exposition.ts'
 
 export interface RuleRow {
   table: TableName

@@ -1,6 +1,6 @@
 /** What a route of the API is: by which schema it is read and answered, and what it does. */
 import * as z from 'zod'
-import type { Audience } from './audience.ts'
+import type { Audience } from './live/audience.ts'
 import type { Registry } from './registry.ts'
 import type { Switch } from './switch.ts'
 

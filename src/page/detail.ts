@@ -1,5 +1,5 @@
 /** One port: its last five minutes as charts, and everything that is known of it. */
-import type { PortPicture } from '../control/live.ts'
+import type { PortPicture } from '../control/live/live.ts'
 import type { PortRow } from '../control/rows.ts'
 import { Chart } from './chart.ts'
 import { element, led, say, shine } from './dom.ts'

@@ -1,5 +1,5 @@
 /** The last five minutes of every port: rings of samples with one axis of time for all. */
-import type { PortRates, Sample } from '../control/live.ts'
+import type { PortRates, Sample } from '../control/live/live.ts'
 
 export const KEPT = 300
 /** Values of a port in one sample: frames and bytes in, frames and bytes out, drops, all a second. */

@@ -2,7 +2,7 @@
  * The stream that keeps the page up to date. A switch that restarts is found again by asking every second or two; a page that nobody has
  * looked at for a minute asks for nothing.
  */
-import type { Picture, Sample } from '../control/live.ts'
+import type { Picture, Sample } from '../control/live/live.ts'
 import type { LinkState } from './world.ts'
 
 /** The switch says something each second: four of silence are too many. */

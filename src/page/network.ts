@@ -1,5 +1,5 @@
 /** One network in the picture: a switch with its sockets, and the way from it through its gateway outside. */
-import type { PortPicture } from '../control/live.ts'
+import type { PortPicture } from '../control/live/live.ts'
 import type { NetworkRow } from '../control/rows.ts'
 import { element, led, mark, say, shine } from './dom.ts'
 import * as format from './format.ts'

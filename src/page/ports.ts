@@ -1,5 +1,5 @@
 /** Every port with its rates, totals and drops; one of them with its charts. */
-import type { PortPicture } from '../control/live.ts'
+import type { PortPicture } from '../control/live/live.ts'
 import type { PortRow } from '../control/rows.ts'
 import { Detail } from './detail.ts'
 import { element, led, searchBox } from './dom.ts'

@@ -1,6 +1,6 @@
 /** One port of a network in the picture: a socket, who is plugged in, and what flows through its cable. */
 import type { LeaseRow } from '../control/lease.ts'
-import type { PortPicture } from '../control/live.ts'
+import type { PortPicture } from '../control/live/live.ts'
 import { element, led, mark, say, shine } from './dom.ts'
 import * as format from './format.ts'
 import { portIcon } from './icon.ts'

@@ -1,5 +1,5 @@
 /** What the page knows: who is plugged in where, the last sample, and what can be said of them. */
-import type { Picture, PortPicture, PortRates, Sample } from '../control/live.ts'
+import type { Picture, PortPicture, PortRates, Sample } from '../control/live/live.ts'
 import type { NetworkRow } from '../control/rows.ts'
 import { History } from './history.ts'
 

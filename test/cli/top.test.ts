@@ -5,7 +5,7 @@ import { paint, plain, scaled } from '../../src/cli/top/line.ts'
 import { summarize } from '../../src/cli/top/summary.ts'
 import { draw, initial, text, type View } from '../../src/cli/top/view.ts'
 import type { FlowRow } from '../../src/control/flows.ts'
-import type { Picture, PortRates, Sample, TopFlow } from '../../src/control/live.ts'
+import type { Picture, PortRates, Sample, TopFlow } from '../../src/control/live/live.ts'
 
 const picture = (ports: [name: string, network: string, state?: string][]): Picture => ({
   version: '1.2.3',

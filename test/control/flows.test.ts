@@ -1,8 +1,8 @@
 /** Connections as rows, and as lines that are conntrack(8)'s own but for the seconds. */
 import { afterAll, expect, it } from 'vitest'
 import { line } from '../../src/cli/conntrack.ts'
-import { census } from '../../src/control/census.ts'
 import { created, type FlowSource, rows } from '../../src/control/flows.ts'
+import { census } from '../../src/control/metrics/census.ts'
 import { DEADLINE, NETWORKS, WORDS } from '../../src/table/flow.ts'
 import { cleanup } from '../lab/cleanup.ts'
 import { mustSync } from '../lab/command.ts'

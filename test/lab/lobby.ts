@@ -1,8 +1,8 @@
 /** A switch of memory ports and its API on TCP, in this process; asked over bare sockets, so that a request is what a test wrote. */
 import { connect, type Socket } from 'node:net'
 import { Api, type Serving } from '../../src/control/api.ts'
-import { Audience } from '../../src/control/audience.ts'
-import { Metrics } from '../../src/control/metrics.ts'
+import { Audience } from '../../src/control/live/audience.ts'
+import { Metrics } from '../../src/control/metrics/metrics.ts'
 import { configure, type FileInput, Switch } from '../../src/index.ts'
 
 export const lab: FileInput = {

@@ -1,5 +1,5 @@
 /** What a switch with very many ports and rules would tell the page. */
-import type { Picture, PortPicture, PortRates, Sample } from '../../src/control/live.ts'
+import type { Picture, PortPicture, PortRates, Sample } from '../../src/control/live/live.ts'
 import type { NetworkRow } from '../../src/control/rows.ts'
 
 function network(name: string, ports: number): NetworkRow {

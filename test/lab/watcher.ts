@@ -1,6 +1,6 @@
 /** Somebody who looks on: a stream of server-sent events, taken apart. */
 import { type ClientRequest, type IncomingMessage, type RequestOptions, request } from 'node:http'
-import type { Picture, Sample } from '../../src/control/live.ts'
+import type { Picture, Sample } from '../../src/control/live/live.ts'
 import { eventually } from './command.ts'
 
 interface Told {

@@ -1,5 +1,5 @@
 /** The live stream as `bridgeport top` reads it: what is told of the switch becomes summaries of moments. */
-import type { Picture, Sample } from '../../control/live.ts'
+import type { Picture, Sample } from '../../control/live/live.ts'
 import { Refusal } from '../../control/refusal.ts'
 import { follow } from '../client.ts'
 import { type Summary, summarize } from './summary.ts'

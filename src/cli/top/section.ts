@@ -1,6 +1,6 @@
 /** The sections of `bridgeport top` as tables: which rows, in which order, with which columns. */
 import type { WayRow } from '../../control/flows.ts'
-import type { TopFlow } from '../../control/live.ts'
+import type { TopFlow } from '../../control/live/live.ts'
 import { type Field, type Grid, grid } from './grid.ts'
 import { type Style, scaled } from './line.ts'
 import { type DropLine, type PortLine, portRate, type Summary } from './summary.ts'

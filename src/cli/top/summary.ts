@@ -1,5 +1,5 @@
 /** What `bridgeport top` shows of a moment: the live stream's picture and samples put together, the busiest first. */
-import type { Picture, Sample, TopFlow } from '../../control/live.ts'
+import type { Picture, Sample, TopFlow } from '../../control/live/live.ts'
 
 /** A port and what happened there a second. */
 export interface PortLine {

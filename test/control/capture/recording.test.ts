@@ -1,12 +1,12 @@
 /** What becomes of workers' records: written into the rings by the test, read back from the stream. */
 import { afterAll, beforeEach, describe, expect, it } from 'vitest'
-import { Tally } from '../../src/cli/capture/tally.ts'
-import { Recording, type Watched } from '../../src/control/recording.ts'
-import { Reel } from '../../src/control/reel.ts'
-import { Arena } from '../../src/memory/arena.ts'
-import { REASONS } from '../../src/pipeline/reason.ts'
-import * as record from '../../src/pipeline/record.ts'
-import { readCapture } from '../lab/pcapng.ts'
+import { Tally } from '../../../src/cli/capture/tally.ts'
+import { Recording, type Watched } from '../../../src/control/capture/recording.ts'
+import { Reel } from '../../../src/control/capture/reel.ts'
+import { Arena } from '../../../src/memory/arena.ts'
+import { REASONS } from '../../../src/pipeline/reason.ts'
+import * as record from '../../../src/pipeline/record.ts'
+import { readCapture } from '../../lab/pcapng.ts'
 
 const WORDS = 256
 const arena = Arena.create(2 ** 20)

@@ -2,12 +2,12 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import * as z from 'zod'
-import { Viewer } from '../../src/control/viewer.ts'
-import { PictureAnswer, SampleAnswer } from '../../src/control/watch.ts'
-import { configure } from '../../src/index.ts'
-import { eventually } from '../lab/command.ts'
-import { Lobby, lab } from '../lab/lobby.ts'
-import { Watcher } from '../lab/watcher.ts'
+import { Viewer } from '../../../src/control/live/viewer.ts'
+import { PictureAnswer, SampleAnswer } from '../../../src/control/watch.ts'
+import { configure } from '../../../src/index.ts'
+import { eventually } from '../../lab/command.ts'
+import { Lobby, lab } from '../../lab/lobby.ts'
+import { Watcher } from '../../lab/watcher.ts'
 
 let lobby: Lobby
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 /** The reading end of a capture's ring in one worker; pipeline/record.ts has the layout. */
-import type { Arena } from '../memory/arena.ts'
-import { HEAD, HEADER, LOST, TAIL, WRAP } from '../pipeline/record.ts'
+import type { Arena } from '../../memory/arena.ts'
+import { HEAD, HEADER, LOST, TAIL, WRAP } from '../../pipeline/record.ts'
 
 export class Reel {
   /** int32 position of the next record in the arena, -1 if there is none */

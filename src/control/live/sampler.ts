@@ -1,12 +1,12 @@
 /** Reads the arena's counters now and then and tells what happened between. It exists only while somebody looks. */
-import * as flows from './flows.ts'
-import * as listing from './listing.ts'
+import * as flows from '../flows.ts'
+import * as listing from '../listing.ts'
+import type { Totals, WorkerRow } from '../rows.ts'
+import type { Switch } from '../switch.ts'
+import { version } from '../version.ts'
 import type { Picture, PortRates, Sample, TopFlow } from './live.ts'
 import type { Pace } from './pace.ts'
-import type { Totals, WorkerRow } from './rows.ts'
-import type { Switch } from './switch.ts'
 import { Talkers } from './talkers.ts'
-import { version } from './version.ts'
 
 /** What a sample is made from. */
 interface Reading {

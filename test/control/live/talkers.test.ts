@@ -1,7 +1,7 @@
 /** The busiest flows by what they moved between two looks. */
 import { expect, it } from 'vitest'
-import { Talkers } from '../../src/control/talkers.ts'
-import { Crowd, POOLS } from '../lab/crowd.ts'
+import { Talkers } from '../../../src/control/live/talkers.ts'
+import { Crowd, POOLS } from '../../lab/crowd.ts'
 
 const [host = 0] = POOLS.hosts
 const [there = 0] = POOLS.outside

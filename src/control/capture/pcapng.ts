@@ -4,7 +4,7 @@
  *   type 4 | bytes of the block 4 | body … | options … | bytes of the block 4
  *   option: code 2 | bytes of the value 2 | value, padded to 32 bits
  */
-import { BLOCK, REASON_SHIFT } from '../pipeline/record.ts'
+import { BLOCK, REASON_SHIFT } from '../../pipeline/record.ts'
 
 const SECTION = 0x0a0d0d0a
 const INTERFACE = 1

@@ -1,9 +1,9 @@
 /** The API's routes for captures. */
 import * as z from 'zod'
-import * as answer from './answer.ts'
+import * as answer from '../answer.ts'
+import { done, type Route, whole } from '../route.ts'
 import { SNAP_MAX, type Wanted } from './capture.ts'
 import { CAPTURE_HEADER } from './pcapng.ts'
-import { done, type Route, whole } from './route.ts'
 
 const EXPRESSION_MAX = 8192
 

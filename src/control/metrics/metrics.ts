@@ -4,11 +4,11 @@
  */
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Registry } from 'prom-client'
-import type { Audience } from './audience.ts'
+import type { Audience } from '../live/audience.ts'
+import type { Switch } from '../switch.ts'
 import { Exposition } from './exposition.ts'
 import { families } from './families.ts'
 import { type Figures, gather } from './figures.ts'
-import type { Switch } from './switch.ts'
 
 /** Event loop delay is sampled this often: prom-client's 10 ms would wake an idle daemon a hundred times a second. */
 const LOOP_SAMPLE_MS = 500

@@ -2,21 +2,21 @@
  * Captures: who wants to see which ports' frames. Each has a ring in the arena for every worker; workers are told which ports it watches when it
  * begins and before every program that changes that, and read again and again while there is any.
  */
-import type { Region } from '../memory/arena.ts'
-import { verify } from '../pipeline/filter.ts'
-import type { CaptureProgram } from '../pipeline/program.ts'
-import { HOST_UPLINK, NIC_UPLINK } from '../pipeline/program.ts'
-import { INBOUND, lengthOf, OUTBOUND, SLOTS } from '../pipeline/record.ts'
-import { compileExpression, isMissing } from '../port/expression.ts'
-import type { Turn } from './berth.ts'
-import type { Crew } from './crew.ts'
-import type { Events } from './events.ts'
-import { shown, siteOf } from './listing.ts'
-import type { Member } from './member.ts'
-import type { Plant } from './plant.ts'
+import type { Region } from '../../memory/arena.ts'
+import { verify } from '../../pipeline/filter.ts'
+import type { CaptureProgram } from '../../pipeline/program.ts'
+import { HOST_UPLINK, NIC_UPLINK } from '../../pipeline/program.ts'
+import { INBOUND, lengthOf, OUTBOUND, SLOTS } from '../../pipeline/record.ts'
+import { compileExpression, isMissing } from '../../port/expression.ts'
+import type { Turn } from '../berth.ts'
+import type { Crew } from '../crew.ts'
+import type { Events } from '../events.ts'
+import { shown, siteOf } from '../listing.ts'
+import type { Member } from '../member.ts'
+import type { Plant } from '../plant.ts'
+import { Absent, Busy, Refusal } from '../refusal.ts'
 import { Recording, type Watched } from './recording.ts'
 import { Reel } from './reel.ts'
-import { Absent, Busy, Refusal } from './refusal.ts'
 
 /** Bytes of a capture's rings together: a second of a hundred thousand frames of 150 bytes. */
 const RINGS_LENGTH = 2 ** 24

@@ -1,9 +1,9 @@
 /** The families of metrics, in the order in which they are shown; README.md's table has them all. */
-import { BURST_BOUNDS, DELAY_BOUNDS } from '../memory/counters.ts'
+import { BURST_BOUNDS, DELAY_BOUNDS } from '../../memory/counters.ts'
+import type { WorkerRow } from '../rows.ts'
+import { version } from '../version.ts'
 import { type Family, histogram, labels } from './exposition.ts'
 import type { Figures } from './figures.ts'
-import type { WorkerRow } from './rows.ts'
-import { version } from './version.ts'
 
 type Own = Family<Figures>
 

@@ -1,7 +1,7 @@
 /** Connections in numbers, for metrics: a walk over the words of the table while the worker goes on. */
 import { setImmediate as turn } from 'node:timers/promises'
-import { stateNames } from '../gateway/transition.ts'
-import { PORT_COUNT_MAX } from '../memory/counters.ts'
+import { stateNames } from '../../gateway/transition.ts'
+import { PORT_COUNT_MAX } from '../../memory/counters.ts'
 import {
   ASSURED,
   CONFIRMED,
@@ -14,9 +14,9 @@ import {
   STATE,
   STATUS,
   WORDS,
-} from '../table/flow.ts'
-import type { FlowSource } from './flows.ts'
-import { protocolName } from './select.ts'
+} from '../../table/flow.ts'
+import type { FlowSource } from '../flows.ts'
+import { protocolName } from '../select.ts'
 
 /** How many flows of a network are in a state; `state` is TCP's, else UNREPLIED, REPLIED or ASSURED. */
 export interface FlowTally {

@@ -1,10 +1,10 @@
 /** Who looks at what happens: one sampler, one timer and one text for all of them, and none of it while nobody looks. */
 import type { Readable } from 'node:stream'
+import { Busy } from '../refusal.ts'
+import type { Switch } from '../switch.ts'
 import type { Sample } from './live.ts'
 import { Pace } from './pace.ts'
-import { Busy } from './refusal.ts'
 import { Sampler } from './sampler.ts'
-import type { Switch } from './switch.ts'
 import { Viewer } from './viewer.ts'
 
 /** Viewers at a time, several screens of several people, over TCP and as many on the unix socket: strangers take nobody's place there. */

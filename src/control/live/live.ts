@@ -1,6 +1,6 @@
 /** What the page and `bridgeport top` are told again and again: rates, made once for all who look, and only while somebody does. */
-import type { FlowRow } from './flows.ts'
-import type { NetworkRow, PortRow } from './rows.ts'
+import type { FlowRow } from '../flows.ts'
+import type { NetworkRow, PortRow } from '../rows.ts'
 
 /** A port without what changes all the time. */
 export type PortPicture = Omit<

@@ -1,11 +1,11 @@
 /** The exposition format: what stands in labels, in histograms, and that nothing is lost between pieces. */
 import { expect, it } from 'vitest'
-import { Audience } from '../../src/control/audience.ts'
-import { Exposition, type Family, histogram, labels } from '../../src/control/exposition.ts'
-import { Metrics } from '../../src/control/metrics.ts'
-import { attempt } from '../lab/command.ts'
-import { during, plan } from '../lab/fabric.ts'
-import { suite } from '../lab/peer.ts'
+import { Audience } from '../../../src/control/live/audience.ts'
+import { Exposition, type Family, histogram, labels } from '../../../src/control/metrics/exposition.ts'
+import { Metrics } from '../../../src/control/metrics/metrics.ts'
+import { attempt } from '../../lab/command.ts'
+import { during, plan } from '../../lab/fabric.ts'
+import { suite } from '../../lab/peer.ts'
 
 function text<Gathered>(family: Omit<Family<Gathered>, 'help'>, gathered: Gathered): string {
   const exposition = new Exposition()

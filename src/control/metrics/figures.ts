@@ -1,17 +1,17 @@
 /** What metrics show, gathered from the plant and the arena; nobody is stopped for it. */
 import { setImmediate as turn } from 'node:timers/promises'
-import { GUESTS } from '../pipeline/program.ts'
-import * as snapshot from '../table/snapshot.ts'
-import * as binding from './binding.ts'
+import { GUESTS } from '../../pipeline/program.ts'
+import * as snapshot from '../../table/snapshot.ts'
+import * as binding from '../binding.ts'
+import type { RuleSample } from '../counts.ts'
+import * as flows from '../flows.ts'
+import type { PoolRow } from '../lease.ts'
+import * as listing from '../listing.ts'
+import type { Plant } from '../plant.ts'
+import type { PortRow, WorkerRow } from '../rows.ts'
+import type { Switch } from '../switch.ts'
 import { census, type FlowTally } from './census.ts'
-import type { RuleSample } from './counts.ts'
 import { labels } from './exposition.ts'
-import * as flows from './flows.ts'
-import type { PoolRow } from './lease.ts'
-import * as listing from './listing.ts'
-import type { Plant } from './plant.ts'
-import type { PortRow, WorkerRow } from './rows.ts'
-import type { Switch } from './switch.ts'
 
 export interface NetworkFigures {
   name: string

@@ -5,13 +5,13 @@
  */
 import { arch, cpus, release, type } from 'node:os'
 import { Readable } from 'node:stream'
-import type { Arena } from '../memory/arena.ts'
-import { PORT_COUNT_MAX } from '../memory/counters.ts'
-import { REASONS } from '../pipeline/reason.ts'
-import { BLOCK } from '../pipeline/record.ts'
+import type { Arena } from '../../memory/arena.ts'
+import { PORT_COUNT_MAX } from '../../memory/counters.ts'
+import { REASONS } from '../../pipeline/reason.ts'
+import { BLOCK } from '../../pipeline/record.ts'
+import { version } from '../version.ts'
 import * as pcapng from './pcapng.ts'
 import type { Reel } from './reel.ts'
-import { version } from './version.ts'
 
 /** How much is taken at once, in bytes. */
 const BATCH = 2 ** 20
