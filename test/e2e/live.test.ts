@@ -2,40 +2,23 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { FlowRow } from '../../src/control/flows.ts'
 import { cleanup } from '../lab/cleanup.ts'
-import { eventually, mustSync } from '../lab/command.ts'
-import { Daemon } from '../lab/daemon.ts'
-import { Namespace } from '../lab/namespace.ts'
+import { eventually } from '../lab/command.ts'
+import type { Daemon } from '../lab/daemon.ts'
+import { guestAddress, outdoors, WORLD } from '../lab/outdoors.ts'
 import { suite } from '../lab/peer.ts'
 import { Watcher } from '../lab/watcher.ts'
 
-const GATEWAY = '10.0.2.2'
-const WORLD = '192.0.2.1'
-const guestAt = (number: number) => `10.0.2.${number}`
 /** Datagrams of so many bytes to a port of the world, a hundred a second, until it is told to end. */
 const sender = (port: number, length: number) => `const s = require('dgram').createSocket('udp4')
   const bytes = Buffer.alloc(${length}); setInterval(() => s.send(bytes, ${port}, '${WORLD}'), 10)`
 
 suite('looking on', [], () => {
   let daemon: Daemon
-  let guests: Namespace[]
 
   beforeAll(async () => {
-    const world = new Namespace('world')
-    const host = new Namespace('host')
-    const far = ['peer', 'name', 'eth0', 'netns', world.name]
-    mustSync('ip', 'link', 'add', 'up0', 'netns', host.name, 'type', 'veth', ...far)
-    mustSync(...host.argv('ip', 'link', 'set', 'up0', 'up'))
-    mustSync(...world.argv('ip', 'link', 'set', 'eth0', 'up'))
-    mustSync(...world.argv('ip', 'addr', 'add', `${WORLD}/24`, 'dev', 'eth0'))
-    const uplink = { nic: 'up0', address: '192.0.2.10/24', gateway: WORLD }
-    const lan = { mode: 'nat', subnet: '10.0.2.0/24', gateway: GATEWAY, dhcp: 'off', dns: 'off', uplink }
-    guests = [new Namespace('busy'), new Namespace('calm')]
-    const port = (netns: Namespace, at: number) => ({
-      ...{ network: 'lan', type: 'tap', netns: netns.name, ifname: 'eth0', address: `${guestAt(at)}/24` },
-    })
-    const ports = { busy: port(guests[0], 15), calm: port(guests[1], 16) }
-    daemon = await Daemon.start({ networks: { lan }, ports }, host)
-    for (const guest of guests) await guest.exec(['ip', 'route', 'replace', 'default', 'via', GATEWAY])
+    const scene = await outdoors()
+    daemon = scene.daemon
+    const { guests } = scene
     guests[0].spawn(process.execPath, '-e', sender(7001, 1000))
     guests[1].spawn(process.execPath, '-e', sender(7002, 40))
   })
@@ -47,19 +30,19 @@ suite('looking on', [], () => {
     const watcher = await watch('?interval=500&flows=5')
     const isBusy = ({ flows }: { flows: { top: FlowRow[] } }) => flows.top.length >= 2
     await watcher.sample('both connections', isBusy)
-    const before = await daemon.port('busy')
+    const before = await daemon.port('guest')
     const from = watcher.samples.length
     await eventually('more samples', () => watcher.samples.length >= from + 4)
     const since = watcher.samples.slice(from)
-    const after = await daemon.port('busy')
+    const after = await daemon.port('guest')
     // Asking for counters takes its time, too: the samples' time lies between, give or take one.
-    const seen = since.reduce((sum, { ports, seconds }) => sum + (ports.busy?.[0] ?? 0) * seconds, 0)
+    const seen = since.reduce((sum, { ports, seconds }) => sum + (ports.guest?.[0] ?? 0) * seconds, 0)
     const counted = after.rxFrames - before.rxFrames
     expect(seen).toBeGreaterThan(counted / 3)
     expect(seen).toBeLessThan(counted * 3)
     const [first, second] = since[0].flows.top
-    expect([first.original.source, first.original.destinationPort]).toEqual([guestAt(15), 7001])
-    expect([second.original.source, second.original.destinationPort]).toEqual([guestAt(16), 7002])
+    expect([first.original.source, first.original.destinationPort]).toEqual([guestAddress(0), 7001])
+    expect([second.original.source, second.original.destinationPort]).toEqual([guestAddress(1), 7002])
     expect(first.byteRate).toBeGreaterThan(second.byteRate * 3)
     expect(first.byteRate / first.packetRate).toBeCloseTo(1028, -2)
     expect(since[0].flows.count).toBeGreaterThanOrEqual(2)
@@ -75,7 +58,7 @@ suite('looking on', [], () => {
     }
     expect(await found(`udp ${WORLD}:7001 lan`)).toEqual([7001])
     expect((await found('10.0.2.0/24 192.0.2.10')).sort()).toEqual([7001, 7002])
-    expect(await found(guestAt(16))).toEqual([7002])
+    expect(await found(guestAddress(1))).toEqual([7002])
     expect(await found('tcp')).toEqual([])
     const refused = await daemon.attempt(['conntrack', 'ls', '--search', 'moon'])
     expect(refused.status).toBe(1)
