@@ -40,6 +40,8 @@ export class Burst {
   count = 0
   /** frames were taken out of it: their index is -1 */
   holes = false
+  /** bits of captures that want none of the frames as they are, which nothing rewrites: they need not look again when those leave */
+  unwanted = 0
   /** no frame asks for offloads or is longer than the MTU of its network */
   plain = false
 

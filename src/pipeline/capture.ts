@@ -53,26 +53,30 @@ export class Capture {
 
   /**
    * Of positions `from` to `to`, all of which came in by `port`, those that the bridge has not decided about. They are recorded where they are
-   * bridged (`isHome`); who does not get there is recorded when it is dropped.
+   * bridged (`isHome`); who does not get there is recorded when it is dropped. Returns the bits of captures that want none of them.
    */
-  enter(burst: Burst, from: number, to: number, port: Port, isHome: boolean): void {
+  enter(burst: Burst, from: number, to: number, port: Port, isHome: boolean): number {
     let isAny = false
+    let unwanted = 0
     for (let s = 0; s < SLOTS; s++) {
       const recorder = this.recorders[s]
       if ((port.watched & (1 << s)) === 0 || recorder === null || !recorder.inbound) continue
       const { block } = burst
       const isLater = recorder.drops || !isHome
-      if (!isLater && recorder.record(block, from, to, port.index, INBOUND, this.entered, s * BURST) === 0)
+      if (!isLater && recorder.record(block, from, to, port.index, INBOUND, this.entered, s * BURST) === 0) {
+        unwanted |= 1 << s
         continue
+      }
       this.unsettled[s] = 1
       isAny = true
     }
-    if (!isAny) return
+    if (!isAny) return unwanted
     this.unseen = true
     for (let i = from; i < to; i++) {
       this.origins[i] = port.index
       this.watchers[i] = burst.verdict[i] <= UNDECIDED ? port.watched : 0
     }
+    return unwanted
   }
 
   /** Everything is decided about the first `count` positions: who was dropped is marked, or recorded now. */
@@ -96,8 +100,9 @@ export class Capture {
   leave(port: Port, block: number, count: number): void {
     for (let s = 0; s < SLOTS; s++) {
       const recorder = this.recorders[s]
-      if ((port.watched & (1 << s)) === 0 || recorder === null || recorder.drops || !recorder.outbound)
-        continue
+      this.leaving[s] = 0
+      const isWatched = (port.watched & port.wanted & (1 << s)) !== 0
+      if (!isWatched || recorder === null || recorder.drops || !recorder.outbound) continue
       this.leaving[s] = recorder.record(block, 0, count, port.index, OUTBOUND, this.left, s * BURST)
       if (this.leaving[s] > 0) this.unseen = true
     }

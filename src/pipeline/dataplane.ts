@@ -113,7 +113,12 @@ export class Dataplane {
     burst.count = count
     this.account(port, count, this.parse.run(burst, port))
     const isHome = port.network.worker === this.worker
-    if (port.watched !== 0) this.capture.enter(burst, 0, count, port, isHome)
+    burst.unwanted = 0
+    if (port.watched !== 0) {
+      const unwanted = this.capture.enter(burst, 0, count, port, isHome)
+      // What goes through a gateway is another frame when it leaves.
+      if (port.network.link === null) burst.unwanted = unwanted
+    }
     if (isHome) {
       this.bridge.run(burst, 0, count, port)
       if (this.gateway !== null) this.gateway.run(burst, 0, count, port)
@@ -161,6 +166,7 @@ export class Dataplane {
       if (burst.count === 0) continue
       total += burst.count
       const isSeen = this.capture.active
+      burst.unwanted = 0
       if (isSeen) this.capture.begin()
       this.decide(burst)
       this.deliver.run(burst)

@@ -174,6 +174,7 @@ export class Deliver {
 
   /** Appends positions `from` to `to` to the pending burst of a port whose queue is here; a burst never overfills it. */
   private enqueue(burst: Burst, from: number, to: number, port: Port): void {
+    port.wanted |= ~burst.unwanted
     if (!port.active) {
       port.active = true
       this.active[this.activeCount++] = port.index
@@ -225,6 +226,7 @@ export class Deliver {
   /** Sends a GSO frame as segments, behind what is pending already: a flow stays in order. */
   private split(to: Port, frame: number, length: number): void {
     this.transmit(to)
+    to.wanted = -1
     this.segmenter.begin(frame, length)
     for (;;) {
       const count = this.segmenter.next()
@@ -250,6 +252,7 @@ export class Deliver {
     port.pending = 0
     port.pendingBytes = 0
     if (count > 0) this.send(port, port.block << 2, count, bytes)
+    port.wanted = 0
   }
 
   private send(port: Port, blockAt: number, count: number, bytes: number): void {

@@ -45,8 +45,9 @@ export class Port {
   pendingBytes = 0
   /** it is on the list of ports to flush */
   active = false
-  /** captures that see its frames, a bit each */
+  /** captures that see its frames, a bit each; those that may want some of the burst that waits for transmit */
   watched = 0
+  wanted = 0
 
   constructor(index: number, incarnation: number, network: Network, row: number, blockAt: number) {
     this.index = index

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { CaptureProgram } from '../../src/pipeline/program.ts'
 import { STATIC } from '../../src/table/mac.ts'
-import { broadcast, hex, numbered, station } from '../lab/frame.ts'
+import { broadcast, hex, numbered, numberOf, station } from '../lab/frame.ts'
 import { Random } from '../lab/random.ts'
 import { type Options, Rig } from '../lab/rig.ts'
 import { type Played, Tape } from '../lab/tape.ts'
@@ -66,6 +66,30 @@ describe('a capture', () => {
       [0, 'in'],
       [1, 'out'],
     ])
+  })
+  it('finds all that its filter lets through, and nothing else, on the way in and out', () => {
+    const random = new Random(47)
+    // ld [14]; and #15; jeq #3
+    const filter = Int32Array.from([0x20, 14, 0x54, 15, 0x15 | (1 << 24), 3, 0x06, 65_535, 0x06, 0])
+    const { rig, tape } = scene({ filter, ports: [0, 1, 2].map((index) => [index, index + 1]) })
+    for (let round = 0; round < 300; round++) {
+      const length = 1 + random.below(random.once(2) ? 4 : 70)
+      const sent = Array.from({ length }, () => frame(station(random.below(5)), station(random.below(5))))
+      rig.feed(1).room = random.once(4) ? random.below(5) : Number.POSITIVE_INFINITY
+      rig.send(random.below(4), ...sent)
+      const out = rig.outcome()
+      const isWanted = (each: Uint8Array) => numberOf(each) % 16 === 3
+      const played = tape.play()
+      for (const index of [0, 1, 2]) {
+        const left = played.filter(
+          ({ port, direction, reason }) => port === index && direction === 'out' && reason === null,
+        )
+        expect(left.map(({ bytes }) => bytes)).toEqual(hex((out[index] ?? []).filter(isWanted)))
+      }
+      for (const { direction, bytes } of played)
+        if (direction === 'in') expect(hex(sent.filter(isWanted))).toContain(bytes)
+    }
+    expect(rig.drops(1).egress_full).toBeGreaterThan(0)
   })
   it('ends, and goes on with other ports', () => {
     const { rig, tape, program } = scene()
