@@ -1,5 +1,5 @@
 /** The flow log's file under operators' hands and on full disks. */
-import { appendFileSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { append, LogFile } from '../../../src/control/flowlog/file.ts'
@@ -16,7 +16,7 @@ function stand(path = join(folder('flowlog'), 'flows.jsonl')) {
   const has = (text: string, at = path) =>
     eventually(`${at} has ${text}`, () => {
       file.pump()
-      return readFileSync(at, 'utf8') === text
+      return existsSync(at) && readFileSync(at, 'utf8') === text
     })
   return { path, told, file, has }
 }
