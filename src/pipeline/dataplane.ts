@@ -5,6 +5,7 @@
  * burst's frames are back in the pool.
  */
 import type { Gateway } from '../gateway/gateway.ts'
+import type { Link } from '../gateway/link.ts'
 import type { Arena } from '../memory/arena.ts'
 import { BURST } from '../memory/block.ts'
 import {
@@ -114,13 +115,10 @@ export class Dataplane {
     this.account(port, count, this.parse.run(burst, port))
     const isHome = port.network.worker === this.worker
     burst.unwanted = 0
-    if (port.watched !== 0) {
-      const unwanted = this.capture.enter(burst, 0, count, port, isHome)
-      // What goes through a gateway is another frame when it leaves.
-      if (port.network.link === null) burst.unwanted = unwanted
-    }
+    if (port.watched !== 0) burst.unwanted = this.capture.enter(burst, 0, count, port, isHome)
     if (isHome) {
       this.bridge.run(burst, 0, count, port)
+      if (burst.unwanted !== 0 && this.rewrites(burst, count, port.network.link)) burst.unwanted = 0
       if (this.gateway !== null) this.gateway.run(burst, 0, count, port)
       this.deliver.run(burst)
     } else {
@@ -131,6 +129,14 @@ export class Dataplane {
     this.capture.publish()
     this.crossing.release(burst)
     return count
+  }
+
+  /** What goes through a gateway, or past its rules, may be another frame when it leaves. */
+  private rewrites(burst: Burst, count: number, link: Link | null): boolean {
+    if (link === null) return false
+    if (link.filterBridged || link.intercept) return true
+    for (let i = 0; i < count; i++) if (burst.verdict[i] === link.port.index) return true
+    return false
   }
 
   private account(port: Port, count: number, bytes: number): void {

@@ -276,7 +276,6 @@ suite('the page', ['chromium', 'iperf3'], () => {
       await take(page, 'light')
       await take(phone, 'phone')
       await page.keyboard.press('t')
-      await pause(1000)
       await take(page, 'dark')
       await go('ports/web')
       await pause(3000)

@@ -22,6 +22,8 @@ import { Reel } from './reel.ts'
 const RINGS_LENGTH = 2 ** 24
 /** How often the rings are read, in milliseconds: they hold 20 ms of 800 MB/s. */
 const READ_MS = 20
+/** Reading takes a sixth of the time at most, by the clock on the wall: on a full machine it gives way to workers and guests. */
+const REST = 5
 /** libpcap's own largest */
 export const SNAP_MAX = 262_144
 
@@ -60,6 +62,7 @@ export class Captures {
   private readonly totals = { frames: 0, lost: 0 }
   private timer: NodeJS.Timeout | null = null
   private number = 0
+  private restsUntil = 0
   private isClosed = false
 
   constructor(plant: Plant, crew: Crew, events: Events, turn: Turn) {
@@ -128,7 +131,11 @@ export class Captures {
   }
 
   private look(): void {
+    const now = performance.now()
+    if (now < this.restsUntil) return
     for (const slot of this.slots) slot?.recording.drain()
+    const end = performance.now()
+    this.restsUntil = end + REST * (end - now)
   }
 
   /** Tells every worker what a capture is, each with its own ring; null and it is none any more. */

@@ -13,12 +13,11 @@ import { version } from '../version.ts'
 import * as pcapng from './pcapng.ts'
 import type { Reel } from './reel.ts'
 
-/** How much is taken at once, in bytes. */
+/** How much is taken at once, in bytes, and how much may wait for the reader. */
 const BATCH = 2 ** 20
+const WAITING = 4 * BATCH
 /** What a burst may still be working on while others are read already, in milliseconds; only several workers' records are held back. */
 const UNSETTLED_MS = 5
-/** After so many bytes the rings are looked at again at once. */
-const MANY = 2 ** 22
 const COMMENTS_MAX = 1000
 
 /** A port that is watched. */
@@ -79,7 +78,7 @@ export class Recording extends Readable {
   private isDone = false
 
   constructor(id: string, terms: Terms, sight: Sight, reels: readonly Reel[], watched: readonly Watched[]) {
-    super({ highWaterMark: BATCH })
+    super({ highWaterMark: WAITING })
     this.id = id
     this.terms = terms
     this.sight = sight
@@ -119,7 +118,7 @@ export class Recording extends Readable {
 
   /** Takes all that is recorded; where the reader is behind already, it is lost. */
   private clear(): void {
-    while (this.readableLength < 2 * BATCH) {
+    while (this.readableLength < WAITING) {
       const chunk = this.gather(true)
       if (chunk === null) break
       this.push(chunk)
@@ -132,22 +131,20 @@ export class Recording extends Readable {
     this.sight.totals.lost += count
   }
 
+  /** The rings are read when it is their turn, not when the reader wants more: that would be as often as the reader is quick. */
   override _read(): void {
     this.isWanted = true
-    this.drain()
+    if (this.isOver) this.drain()
   }
 
   /** Passes on what was recorded, as far as the reader takes it. */
   drain(): void {
-    let size = 0
     while (this.isWanted && !this.isDone && !this.destroyed) {
       const chunk = this.gather(this.isOver)
-      size += chunk?.length ?? 0
       if (chunk !== null) this.isWanted = this.push(chunk)
       if (this.left === 0 || (chunk === null && this.isOver)) this.conclude()
       else if (chunk === null) break
     }
-    if (size > MANY) setImmediate(() => this.drain())
   }
 
   /** Nothing is recorded any more; what is still in the rings is passed on, and then it ends. */
