@@ -5,9 +5,10 @@ const endToEndMs = 60_000
 
 /** End-to-end suites that mostly wait: for leases, timeouts, answers that must not come. Two at a time cost no more than the longer one. */
 const patient = [
-  ...['bridged', 'capture', 'card', 'change', 'dhcp', 'discovery', 'firewall', 'flowlog', 'grant', 'inside'],
-  ...['lease', 'live', 'metrics', 'mode', 'name', 'neighbour', 'outlet', 'package', 'policy', 'prometheus'],
-  ...['publish', 'reach', 'reader', 'refusal', 'restore', 'rules', 'set', 'top', 'translation', 'uplink'],
+  ...['bridged', 'caller', 'capture', 'card', 'change', 'conntrack', 'dhcp', 'discovery', 'end'],
+  ...['firewall', 'flowlog', 'grant', 'hostile', 'inside', 'lease', 'live', 'metrics', 'mode', 'name'],
+  ...['neighbour', 'outlet', 'package', 'policy', 'prometheus', 'publish', 'reach', 'reader', 'readme'],
+  ...['refusal', 'restore', 'rules', 'ruleset', 'set', 'socket', 'stack', 'top', 'translation', 'uplink'],
   ...['verdict', 'why'],
 ].map((name) => `test/e2e/${name}.test.ts`)
 

@@ -105,6 +105,14 @@ function running() {
   return result.status === 0
 }
 
+/** How to see what it does. */
+function sight() {
+  const { http } = ask('status')
+  const page = http === null ? '' : `http://${http}/ shows it in a browser, `
+  return `${page}npx bridgeport top in a terminal; status, port ls, lease ls, conntrack ls, capture and doctor look closer.
+Ctrl-C or npx bridgeport down ends it.`
+}
+
 /** How to plug in what needs no rights. */
 function modest({ name }) {
   return `
@@ -112,7 +120,7 @@ a QEMU guest   qemu-system-x86_64 … $(npx bridgeport port add vm9 --network ${
                (--type vhost-user is faster: the guest's memory is shared; npx bridgeport port args NAME prints the words again)
 others         containers, processes, cards and the way outside need rights: sudo npm start
 
-npx bridgeport status, port ls, lease ls and doctor look at it; Ctrl-C or npx bridgeport down ends it.
+${sight()}
 `
 }
 
@@ -132,7 +140,7 @@ a container    podman run -d --name web --network none IMAGE
                  --netns pid:$(podman inspect -f '{{.State.Pid}}' web)
 a process      npx bridgeport run --network ${name} -- CMD
 ${published}
-npx bridgeport status, port ls, lease ls, conntrack ls and doctor look at it; Ctrl-C or npx bridgeport down ends it.
+${sight()}
 `
 }
 
