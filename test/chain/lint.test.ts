@@ -150,5 +150,6 @@ it('a rule that is called vain never counts', () => {
       ).toEqual([])
     }
   }
-  expect(vain, `seed ${seed}`).toBeGreaterThan(50)
+  // 60 on average, and 40 once in a hundred seeds: with fewer than 20 the rulesets would ask nothing.
+  expect(vain, `seed ${seed}`).toBeGreaterThan(20)
 })
