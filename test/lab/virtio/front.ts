@@ -73,7 +73,12 @@ export class Front {
     payload: Uint8Array = Buffer.alloc(0),
     fds: number[] = [],
   ): Promise<message.Message> {
-    this.send(request, payload, fds)
+    // Who has just sent a flood finds room only when the switch has read some of it.
+    const bytes = message.message(request, payload)
+    for (let left = 2000; !this.raw(bytes, fds); left--) {
+      if (left === 0) throw new Error(`no room for request ${request}`)
+      await pause(5)
+    }
     const answer = await this.next()
     if (answer.request !== request || answer.flags !== (message.VERSION | message.REPLY))
       throw new Error(`request ${request} was answered by ${answer.request} with flags ${answer.flags}`)
