@@ -130,7 +130,7 @@ it('a rule that is called vain never counts', () => {
   const seed = Number(process.env.SEED ?? Date.now() % 1_000_000)
   const random = new Random(seed)
   let vain = 0
-  for (let round = 0; round < 150; round++) {
+  for (let round = 0; round < 300; round++) {
     const text = rules(random)
     const ruleset = restore(text)
     const lines = new Set(
@@ -150,6 +150,5 @@ it('a rule that is called vain never counts', () => {
       ).toEqual([])
     }
   }
-  // 60 on average, and 40 once in a hundred seeds: with fewer than 20 the rulesets would ask nothing.
-  expect(vain, `seed ${seed}`).toBeGreaterThan(20)
+  expect(vain, `seed ${seed}`).toBeGreaterThan(50)
 })
