@@ -32,6 +32,7 @@ suite('a port with several pairs of rings', [], () => {
   let memory: Memory
   let pairs: Pair[]
   let front: Front
+  let greetings = 0
 
   beforeAll(async () => {
     scene = await Scene.open({ queues: PAIRS }, [], 2)
@@ -55,8 +56,13 @@ suite('a port with several pairs of rings', [], () => {
     front = await Front.meet(scene.path())
     await front.start({ memory, pairs })
     const [one] = scene.bystanders.ends
-    pairs[0].send(ethernet(one.mac, OWN, 0x88b5, new Uint8Array(50)))
-    await eventually('it is known', () => pairs[0].reclaim() === 1)
+    const greeting = 0xffff_0000 + ++greetings
+    let known = false
+    one.odd = (frame) => void (frame[12] === 0x88 && numberOf(frame) === greeting && (known = true))
+    pairs[0].send(marked(one.mac, greeting))
+    // A buffer comes back as soon as its frame is copied: only who hears the frame knows that its sender was learned.
+    await eventually('its address is learned', () => known)
+    pairs[0].reclaim()
     for (const pair of pairs) pair.drain()
   }
 
