@@ -58,6 +58,7 @@ static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   registerStream(env, exports);
   registerDgram(env, exports);
   registerFilter(env, exports);
+  registerMapping(env, exports);
   registerGuest(env, exports);
   registerBell(env, exports);
   registerVring(env, exports);

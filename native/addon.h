@@ -59,6 +59,7 @@ void registerWatch(Napi::Env env, Napi::Object exports);
 void registerStream(Napi::Env env, Napi::Object exports);
 void registerDgram(Napi::Env env, Napi::Object exports);
 void registerFilter(Napi::Env env, Napi::Object exports);
+void registerMapping(Napi::Env env, Napi::Object exports);
 void registerGuest(Napi::Env env, Napi::Object exports);
 void registerBell(Napi::Env env, Napi::Object exports);
 void registerVring(Napi::Env env, Napi::Object exports);
