@@ -1,8 +1,8 @@
 /** `bridgeport capture`: frames as pcapng, into a file or a pipe. */
-import { createWriteStream, fstatSync, openSync } from 'node:fs'
+import { createWriteStream, fstatSync, openSync, writeSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { setPriority } from 'node:os'
-import type { Writable } from 'node:stream'
+import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Command } from 'commander'
 import { CAPTURE_HEADER } from '../control/capture/pcapng.ts'
@@ -41,15 +41,27 @@ async function queryOf(socket: string, words: string[], options: Options): Promi
   return query
 }
 
-/** What it is written to. Of standard output a pipe stays Node's, which waits for its reader; a file is written like any other, so that a full disk is told. */
+/** A file or a device, written at once: another thread to do it costs a busy machine more than the writing. */
+function direct(fd: number): Writable {
+  return new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      try {
+        for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at)
+        done()
+      } catch (error) {
+        done(error as Error)
+      }
+    },
+  })
+}
+
+/** What it is written to. A pipe on standard output stays Node's, and a named one another thread's: both may wait for their reader. */
 function outlet(path: string): Writable {
-  if (path === '-') {
-    const status = fstatSync(1)
-    if (status.isFIFO() || status.isSocket()) return process.stdout
-    return createWriteStream('', { fd: 1, autoClose: false })
-  }
   try {
-    return createWriteStream('', { fd: openSync(path, 'w', 0o600) })
+    const fd = path === '-' ? 1 : openSync(path, 'w', 0o600)
+    const status = fstatSync(fd)
+    if (!status.isFIFO() && !status.isSocket()) return direct(fd)
+    return path === '-' ? process.stdout : createWriteStream('', { fd })
   } catch (error) {
     throw new Refusal(`file ${path}`, (error as Error).message, 'choose another with -w')
   }

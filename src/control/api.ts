@@ -2,10 +2,11 @@
  * The API over HTTP: everything on the unix socket, the reading part on TCP. One fastify instance serves both listeners; a
  * connection's listener decides what it may do, and is noted when it is accepted.
  */
-import { createServer, type Server, type ServerOptions } from 'node:http'
+import { createServer, type OutgoingHttpHeaders, type Server, type ServerOptions } from 'node:http'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { Recording } from './capture/recording.ts'
 import { ASK_MS, CONNECTIONS_MAX, objection, relieve, STRICT } from './foreign.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import { document } from './openapi.ts'
@@ -119,12 +120,22 @@ export class Api {
       return reply.code(400).send(body)
     }
     const result = await route.handle(this.serving as Serving, call)
-    if (!(result instanceof Readable)) return reply.type('application/json').send(result)
+    if (!(result instanceof Readable || result instanceof Recording))
+      return reply.type('application/json').send(result)
     reply.type(route.type ?? 'application/x-ndjson')
-    if (request.method !== 'HEAD') return reply.send(result)
+    if (request.method !== 'HEAD')
+      return result instanceof Recording ? this.pour(result, reply) : reply.send(result)
     // Nobody would ever end a stream of which only the head is wanted.
     result.destroy()
     return reply.send('')
+  }
+
+  /** A capture writes its answer itself. */
+  private pour(recording: Recording, reply: FastifyReply): FastifyReply {
+    reply.hijack()
+    reply.raw.writeHead(200, reply.getHeaders() as OutgoingHttpHeaders)
+    recording.pour(reply.raw)
+    return reply
   }
 
   /** Refuses what a connection may not ask for. */

@@ -15,6 +15,7 @@ import { shown, siteOf } from '../listing.ts'
 import type { Member } from '../member.ts'
 import type { Plant } from '../plant.ts'
 import { Absent, Busy, Refusal } from '../refusal.ts'
+import { Pace } from './pace.ts'
 import { Recording, type Watched } from './recording.ts'
 import { Reel } from './reel.ts'
 
@@ -22,8 +23,6 @@ import { Reel } from './reel.ts'
 const RINGS_LENGTH = 2 ** 24
 /** How often the rings are read, in milliseconds: they hold 20 ms of 800 MB/s. */
 const READ_MS = 20
-/** Reading takes a sixth of the time at most, by the clock on the wall: on a full machine it gives way to workers and guests. */
-const REST = 5
 /** libpcap's own largest */
 export const SNAP_MAX = 262_144
 
@@ -62,7 +61,7 @@ export class Captures {
   private readonly totals = { frames: 0, lost: 0 }
   private timer: NodeJS.Timeout | null = null
   private number = 0
-  private restsUntil = 0
+  private readonly pace = new Pace()
   private isClosed = false
 
   constructor(plant: Plant, crew: Crew, events: Events, turn: Turn) {
@@ -78,7 +77,7 @@ export class Captures {
     return { active: this.slots.filter((slot) => slot !== null).length, ...this.totals }
   }
 
-  /** Begins a capture; it lasts until its stream is read to its end or destroyed. Throws a Refusal if it cannot be. */
+  /** Begins a capture; it lasts until it is poured out to its end or destroyed. Throws a Refusal if it cannot be. */
   async open(wanted: Wanted): Promise<Recording> {
     const filter = await compile(wanted.filter ?? '')
     return this.turn(() => this.begin(wanted, filter))
@@ -97,6 +96,7 @@ export class Captures {
     const regions = names.map((name) => this.region(name, lengthOf(words)))
     const sight = {
       arena,
+      pace: this.pace,
       passed: (index: number) => {
         const { rxFrames, txFrames } = totals.port(index)
         return (directions & INBOUND ? rxFrames : 0) + (directions & OUTBOUND ? txFrames : 0)
@@ -110,8 +110,7 @@ export class Captures {
     const common = { words, snap, directions, drops, filter }
     const slot = { wanted, directions, regions, recording, common, ports: pairs(watched), halted: null }
     this.slots[place] = slot
-    // A reader that goes away is no mistake.
-    recording.on('error', () => {}).once('close', () => void this.free(place))
+    void recording.closed.then(() => this.free(place))
     try {
       await this.tell(place)
     } catch (error) {
@@ -131,11 +130,8 @@ export class Captures {
   }
 
   private look(): void {
-    const now = performance.now()
-    if (now < this.restsUntil) return
+    if (this.pace.rests) return
     for (const slot of this.slots) slot?.recording.drain()
-    const end = performance.now()
-    this.restsUntil = end + REST * (end - now)
   }
 
   /** Tells every worker what a capture is, each with its own ring; null and it is none any more. */
@@ -167,7 +163,7 @@ export class Captures {
     }
   }
 
-  /** Ends a capture; its stream ends when what was recorded is read. Throws a Refusal if there is none of that number. */
+  /** Ends a capture; its stream ends when what was recorded is passed on. Throws a Refusal if there is none of that number. */
   async end(id: string): Promise<void> {
     const place = this.slots.findIndex((slot) => slot?.recording.id === id)
     if (place < 0) throw new Absent(`capture ${id}`, 'there is none of that number', 'it has ended already')

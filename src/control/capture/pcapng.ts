@@ -109,18 +109,18 @@ export function comment(says: string): Buffer {
   return text(COMMENT, says)
 }
 
-/** The block of a dropped frame's record, with a comment among its options. */
-export function annotated(record: Uint8Array, option: Uint8Array): Buffer {
-  const made = Buffer.allocUnsafe(record.length + option.length)
+/** Copies the block of a dropped frame's record, with a comment among its options; returns its bytes. */
+export function annotate(into: Buffer, record: Uint8Array, comment: Uint8Array): number {
+  const length = record.length + comment.length
   // The end of the options, which in a record says more, and the length stand behind it.
   const end = record.length - 8
-  made.set(record.subarray(0, end))
-  made.set(option, end)
-  made.writeUInt32LE(BLOCK, 0)
-  made.writeUInt32LE(made.length, 4)
-  made.writeUInt32LE(0, made.length - 8)
-  made.writeUInt32LE(made.length, made.length - 4)
-  return made
+  into.set(record.subarray(0, end))
+  into.set(comment, end)
+  into.writeUInt32LE(BLOCK, 0)
+  into.writeUInt32LE(length, 4)
+  into.writeUInt32LE(0, length - 8)
+  into.writeUInt32LE(length, length - 4)
+  return length
 }
 
 /** Why a record's frame was dropped, a number of reason.ts; -1 if it was not. */

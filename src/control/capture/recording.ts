@@ -1,21 +1,26 @@
 /**
- * One capture under way: a stream of pcapng, made of what the workers record. A frame's block is copied as the worker wrote it, neighbours in one
- * piece; only its interface is put in here, and why it was dropped. While the reader is behind nothing is taken, so that the rings fill and
- * the workers count what finds no room: nobody waits for a reader.
+ * One capture under way: pcapng, made of what the workers record. A frame's block is copied as the worker wrote it, neighbours in one
+ * piece; only its interface is put in here, and why it was dropped. All goes through one buffer, which is filled again when the kernel has
+ * it: while the reader is behind nothing is taken, so that the rings fill and the workers count what finds no room. Nobody waits for a reader.
  */
 import { arch, cpus, release, type } from 'node:os'
-import { Readable } from 'node:stream'
+import type { Writable } from 'node:stream'
 import type { Arena } from '../../memory/arena.ts'
 import { PORT_COUNT_MAX } from '../../memory/counters.ts'
 import { REASONS } from '../../pipeline/reason.ts'
 import { BLOCK } from '../../pipeline/record.ts'
 import { version } from '../version.ts'
+import type { Pace } from './pace.ts'
 import * as pcapng from './pcapng.ts'
 import type { Reel } from './reel.ts'
 
-/** How much is taken at once, in bytes, and how much may wait for the reader. */
-const BATCH = 2 ** 20
-const WAITING = 4 * BATCH
+/** How much is taken at once, in bytes: about what a socket takes; and how often in a turn. */
+const BATCH = 2 ** 18
+const BATCHES = 16
+/** What a batch may have beyond that: the largest block, with its comment. */
+const EXCESS = 2 ** 18
+/** Bytes that are kept for a reader who is behind when indexes go to other ports; what is beyond is lost. */
+const HELD = 2 ** 22
 /** What a burst may still be working on while others are read already, in milliseconds; only several workers' records are held back. */
 const UNSETTLED_MS = 5
 const COMMENTS_MAX = 1000
@@ -38,6 +43,7 @@ export interface Terms {
 
 export interface Sight {
   arena: Arena
+  pace: Pace
   /** frames that have passed a port in the directions that are captured */
   passed: (index: number) => number
   /** which rule decided, by the word in a record; '' if that is not known */
@@ -60,8 +66,10 @@ function systemText(): [string, string, string] {
   return [`${cpus()[0]?.model ?? ''} ${arch()}`.trim(), `${type()} ${release()}`, `Bridgeport ${version}`]
 }
 
-export class Recording extends Readable {
+export class Recording {
   readonly id: string
+  /** resolves when nothing is written any more: all is passed on, or the reader is gone */
+  readonly closed: Promise<void>
   private readonly terms: Terms
   private readonly sight: Sight
   private readonly reels: readonly Reel[]
@@ -70,27 +78,51 @@ export class Recording extends Readable {
   private readonly members: Interface[] = new Array(PORT_COUNT_MAX)
   private readonly comments = new Map<string, Buffer>()
   private readonly beganMs = Date.now()
+  private readonly batch = Buffer.allocUnsafeSlow(BATCH + EXCESS)
+  /** what is written before anything else is taken */
+  private held: Buffer[] = []
+  private out: Writable | null = null
   private left: number
   private lost = 0
-  private isWanted = false
+  /** the kernel has not taken all of the last piece */
+  private isBehind = false
   /** workers write no more */
   private isOver = false
   private isDone = false
+  private close = () => {}
 
   constructor(id: string, terms: Terms, sight: Sight, reels: readonly Reel[], watched: readonly Watched[]) {
-    super({ highWaterMark: WAITING })
     this.id = id
     this.terms = terms
     this.sight = sight
     this.reels = reels
     this.left = terms.count
-    this.push(pcapng.section(...systemText()))
+    this.closed = new Promise((resolve) => {
+      this.close = resolve
+    })
+    this.held.push(pcapng.section(...systemText()))
     this.watch(watched)
+  }
+
+  /** Writes to `out` from now on, and ends it. */
+  pour(out: Writable): void {
+    if (out.destroyed) this.destroy()
+    if (this.isDone) return
+    this.out = out
+    // A reader that goes away is no mistake.
+    out.on('error', () => {}).once('close', () => this.destroy())
+    this.drain()
+  }
+
+  /** Nobody wants the rest. */
+  destroy(): void {
+    this.isDone = true
+    this.close()
   }
 
   /** The ports that are watched from now on. Where an index means another port than before, its records are taken first. */
   watch(list: readonly Watched[]): void {
-    if (this.isDone || this.destroyed) return
+    if (this.isDone) return
     if (list.some((each) => this.isOther(each))) this.clear()
     for (const each of list) {
       const known = this.interfaces.get(nameOf(each))
@@ -112,16 +144,19 @@ export class Recording extends Readable {
     const { name, description, index } = watched
     const made = { id: this.interfaces.size, watched, frames: 0, before: this.sight.passed(index) }
     this.interfaces.set(nameOf(watched), made)
-    this.push(pcapng.description({ name, description, snap, filter }))
+    this.held.push(pcapng.description({ name, description, snap, filter }))
     return made
   }
 
-  /** Takes all that is recorded; where the reader is behind already, it is lost. */
+  /** Takes all that is recorded; what is too much to be kept is lost. */
   private clear(): void {
-    while (this.readableLength < WAITING) {
-      const chunk = this.gather(true)
-      if (chunk === null) break
-      this.push(chunk)
+    let kept = this.held.reduce((sum, { length }) => sum + length, 0)
+    while (kept < HELD) {
+      const piece = Buffer.allocUnsafeSlow(BATCH + EXCESS)
+      const size = this.gather(piece, true)
+      if (size === 0) break
+      this.held.push(piece.subarray(0, size))
+      kept += size
     }
     for (const reel of this.reels) this.lose(reel.skip())
   }
@@ -131,26 +166,36 @@ export class Recording extends Readable {
     this.sight.totals.lost += count
   }
 
-  /** The rings are read when it is their turn, not when the reader wants more: that would be as often as the reader is quick. */
-  override _read(): void {
-    this.isWanted = true
-    if (this.isOver) this.drain()
-  }
-
-  /** Passes on what was recorded, as far as the reader takes it. */
+  /** Passes on what was recorded, as far as the reader takes it, for a turn. */
   drain(): void {
-    while (this.isWanted && !this.isDone && !this.destroyed) {
-      const chunk = this.gather(this.isOver)
-      if (chunk !== null) this.isWanted = this.push(chunk)
-      if (this.left === 0 || (chunk === null && this.isOver)) this.conclude()
-      else if (chunk === null) break
-    }
+    if (this.out !== null && !this.isBehind && !this.isDone) this.take(BATCHES, this.sight.pace.now())
   }
 
   /** Nothing is recorded any more; what is still in the rings is passed on, and then it ends. */
   finish(): void {
     this.isOver = true
     this.drain()
+  }
+
+  /** Passes on so many batches and whatever was held, of a turn that began at `from`. */
+  private take(batches: number, from: number): void {
+    const piece = this.held.shift() ?? this.next(batches)
+    if (piece !== null) {
+      this.isBehind = true
+      this.out?.write(piece, (error) => {
+        this.isBehind = false
+        if (error) this.destroy()
+        else if (!this.isDone) this.take(piece.buffer === this.batch.buffer ? batches - 1 : batches, from)
+      })
+    } else if (this.left === 0 || this.isOver) this.conclude()
+    else this.sight.pace.rest(from)
+  }
+
+  /** The next batch; null if there is none, or no more in this turn. */
+  private next(batches: number): Buffer | null {
+    if (batches <= 0 && !this.isOver) return null
+    const size = this.gather(this.batch, this.isOver)
+    return size === 0 ? null : this.batch.subarray(0, size)
   }
 
   private conclude(): void {
@@ -161,7 +206,7 @@ export class Recording extends Readable {
     for (const { id, watched, frames, before } of this.interfaces.values()) {
       const dropped = id === 0 ? this.lost : 0
       const passed = this.sight.passed(watched.index) - before
-      this.push(
+      this.out?.write(
         pcapng.statistics({
           interface: id,
           beganMs: this.beganMs,
@@ -173,12 +218,11 @@ export class Recording extends Readable {
         }),
       )
     }
-    this.push(null)
+    this.out?.end(() => this.close())
   }
 
-  /** The next blocks in the order of their times, null if there are none; the youngest may have to wait unless it is `final`. */
-  private gather(final: boolean): Buffer | null {
-    const parts: Uint8Array[] = []
+  /** Fills a buffer with the next blocks in the order of their times and returns their bytes; the youngest may have to wait unless it is `final`. */
+  private gather(into: Buffer, final: boolean): number {
     let size = 0
     const isSeveral = this.reels.length > 1
     const [high, low] = pcapng.halves(Date.now() - UNSETTLED_MS)
@@ -190,11 +234,10 @@ export class Recording extends Readable {
       const [reel, other] = this.order()
       if (reel === null) break
       if (isSeveral && !final && this.isLater(reel.at, high, low)) break
-      size += this.cut(reel, other, parts)
+      size += this.cut(reel, other, into.subarray(size))
     }
-    const chunk = parts.length === 0 ? null : Buffer.concat(parts)
     for (const reel of this.reels) reel.release()
-    return chunk
+    return size
   }
 
   /** The reel with the oldest record, and the one with the oldest of the others. */
@@ -220,12 +263,13 @@ export class Recording extends Readable {
     return difference > 0 || (difference === 0 && i32[at + 4] >>> 0 > low >>> 0)
   }
 
-  /** Takes records from a reel: one that tells of a drop, or as many as stand side by side and are not later than `other`'s. Returns their bytes. */
-  private cut(reel: Reel, other: Reel | null, parts: Uint8Array[]): number {
+  /** Copies records of a reel: one that tells of a drop, or as many as stand side by side and are not later than `other`'s. Returns their bytes. */
+  private cut(reel: Reel, other: Reel | null, into: Buffer): number {
     const { arena, totals } = this.sight
     const { i32, u8 } = arena
     const { members, left } = this
     const { at: begin, edge } = reel
+    const end = begin + ((into.length - EXCESS) >> 2)
     const isDropped = i32[begin] !== BLOCK
     let at = begin
     let count = 0
@@ -235,17 +279,19 @@ export class Recording extends Readable {
       member.frames++
       count++
       at += i32[at + 1] >>> 2
-      if (isDropped || at === edge || i32[at] !== BLOCK || count === left || (at - begin) << 2 > BATCH) break
+      if (isDropped || at === edge || i32[at] !== BLOCK || count === left || at >= end) break
     } while (other === null || !this.isLater(at, i32[other.at + 3], i32[other.at + 4]))
     totals.frames += count
     this.left -= count
     const bytes = u8.subarray(begin << 2, at << 2)
-    parts.push(isDropped ? this.annotate(bytes, i32[begin], i32[at - 2]) : bytes)
+    const size = isDropped ? this.annotate(into, bytes, i32[begin], i32[at - 2]) : bytes.length
+    if (!isDropped) into.set(bytes)
     reel.pass(at - begin)
-    return (at - begin) << 2
+    return size
   }
 
-  private annotate(record: Uint8Array, type: number, rule: number): Buffer {
+  /** Copies the record of a frame that was dropped, with a comment that says why; returns its bytes. */
+  private annotate(into: Buffer, record: Uint8Array, type: number, rule: number): number {
     const key = `${type} ${rule}`
     let comment = this.comments.get(key)
     if (comment === undefined) {
@@ -256,7 +302,7 @@ export class Recording extends Readable {
       if (this.comments.size === COMMENTS_MAX) this.comments.clear()
       this.comments.set(key, comment)
     }
-    return pcapng.annotated(record, comment)
+    return pcapng.annotate(into, record, comment)
   }
 }
 

@@ -1,6 +1,8 @@
 /** What becomes of workers' records: written into the rings by the test, read back from the stream. */
+import { Writable } from 'node:stream'
 import { afterAll, beforeEach, describe, expect, it } from 'vitest'
 import { Tally } from '../../../src/cli/capture/tally.ts'
+import { Pace } from '../../../src/control/capture/pace.ts'
 import { Recording, type Watched } from '../../../src/control/capture/recording.ts'
 import { Reel } from '../../../src/control/capture/reel.ts'
 import { Arena } from '../../../src/memory/arena.ts'
@@ -59,6 +61,7 @@ describe('a recording', () => {
   let writers: Writer[]
   let totals: { frames: number; lost: number }
   let chunks: Buffer[]
+  let out: Writable
 
   /** Rings for two workers, at rest. */
   beforeEach(() => {
@@ -74,27 +77,39 @@ describe('a recording', () => {
       (_, w) => arena.allocate(`ring/${w}`, record.lengthOf(WORDS)).at,
     )
     writers = places.map((at) => new Writer(at))
-    const sight = { arena, passed: () => 1000, blame: (rule: number) => `rule ${rule}`, totals }
+    const pace = new Pace()
+    const sight = { arena, pace, passed: () => 1000, blame: (rule: number) => `rule ${rule}`, totals }
     const reels = places.map((at) => new Reel(arena, at, WORDS))
     return new Recording('1', { snap: 100, count, filter: 'ip' }, sight, reels, watched)
   }
 
-  /** Begins to read; the stream asks for more from now on. */
+  /** Begins to read; what comes is kept as it is at that moment. */
   async function read(recording: Recording): Promise<void> {
-    recording.on('data', (chunk: Buffer) => chunks.push(chunk))
-    await new Promise(setImmediate)
+    out = new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        chunks.push(Buffer.from(chunk))
+        setImmediate(done)
+      },
+    })
+    recording.pour(out)
+    await taken()
+  }
+
+  /** Resolves once the reader has what was written. */
+  async function taken(): Promise<void> {
+    do await new Promise(setImmediate)
+    while (out.writableLength > 0)
   }
 
   /** What the daemon does again and again. */
   async function look(recording: Recording): Promise<void> {
     recording.drain()
-    await new Promise(setImmediate)
+    await taken()
   }
 
   async function end(recording: Recording) {
-    const ended = new Promise((resolve) => recording.once('end', resolve))
     recording.finish()
-    await ended
+    await recording.closed
     return readCapture(Buffer.concat(chunks))
   }
 
@@ -156,9 +171,8 @@ describe('a recording', () => {
     const recording = begin([port(0, 'a')], 1, 3)
     await read(recording)
     for (let i = 0; i < 6; i++) writers[0].write(0, now(), frame(i))
-    const ended = new Promise((resolve) => recording.once('end', resolve))
     recording.drain()
-    await ended
+    await recording.closed
     expect(readCapture(Buffer.concat(chunks)).packets).toHaveLength(3)
   })
 
