@@ -22,10 +22,12 @@ function failed(error: unknown): number {
 
 // A reader that went away (`bridgeport port ls | head -1`) has what it wanted.
 for (const stream of [process.stdout, process.stderr])
-  stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+  stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : failed(error)))
 
 await program()
   .parseAsync()
   .catch((error: unknown) => {
-    process.exit(failed(error))
+    const status = failed(error)
+    // Help is still being written.
+    if (status !== 0) process.exit(status)
   })

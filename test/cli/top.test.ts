@@ -131,6 +131,14 @@ describe('a picture', () => {
     expect(lines.find((line) => line.startsWith('p7 '))).toContain('8.00G')
   })
 
+  it('keeps names in twenty columns, and no heading without rows in three lines', () => {
+    const narrow = shown({ focus: 'ports', isAlone: true }, 20, 5)
+    expect(narrow.slice(1, 3)).toEqual(['PORTS  RX bit/s', 'p7        8.00G'])
+    const low = shown({}, 100, 3)
+    expect(low[1]).toBe('')
+    expect(low[2]).toContain('  60 ports by rate')
+  })
+
   it('shows the focused section alone, from where it was scrolled to, and never past its end', () => {
     const lines = shown({ focus: 'ports', isAlone: true, sort: 'name', offset: 3 }, 100, 10)
     expect(lines.slice(2, 4).map((line) => line.split(' ')[0])).toEqual(['p3', 'p4'])

@@ -114,6 +114,12 @@ describe.runIf(existsSync(bundle))('bridgeport on its own', () => {
     )
   })
 
+  it('a full disk behind its output is one, and named', async () => {
+    const script = '"$0" "$1" --help > /dev/full'
+    const { status, stderr } = await attempt(['sh', '-c', script, process.execPath, program])
+    expect([status, stderr]).toEqual([1, 'bridgeport: ENOSPC: no space left on device, write\n'])
+  })
+
   it('a reader that goes away is no error', async () => {
     const { status, stderr } = await attempt([
       'sh',

@@ -46,7 +46,7 @@ export class Screen {
   /** Why this terminal cannot show a picture, or null. */
   static refusal(): string | null {
     if (!process.stdout.isTTY || !process.stdin.isTTY) return 'it needs a terminal'
-    if ((process.env.TERM ?? 'dumb') === 'dumb') return 'this terminal (TERM=dumb) cannot show a picture'
+    if ((process.env.TERM || 'dumb') === 'dumb') return 'this terminal (TERM=dumb) cannot show a picture'
     return null
   }
 

@@ -14,11 +14,11 @@ const lossy = (rate: number): Style => (rate > 0 ? 'red' : 'plain')
 
 const portFields: Field<PortLine>[] = [
   { title: 'PORTS', text: ({ name }) => name, worth: 0 },
-  { title: 'NETWORK', text: ({ network }) => network, worth: 4 },
+  { title: 'NETWORK', text: ({ network }) => network, worth: 5 },
   {
     title: 'STATE',
     text: ({ state }) => state,
-    worth: 5,
+    worth: 4,
     style: ({ state }) => (state === 'up' ? 'green' : 'yellow'),
   },
   { title: 'RX bit/s', text: (row) => bits(row.rxByteRate), worth: 0, isNumber: true },

@@ -83,8 +83,9 @@ function share(wanted: Record<Section, number>, view: View, height: number): Rec
   }
   // A heading without a row says nothing.
   for (const section of order) if (left >= 2) give(section, 2)
+  const begun = order.filter((section) => given[section] > 0)
   for (let isMore = left > 0; isMore; )
-    isMore = order.map((section) => give(section, section === view.focus ? 2 : 1)).some((taken) => taken > 0)
+    isMore = begun.map((section) => give(section, section === view.focus ? 2 : 1)).some((taken) => taken > 0)
   return given
 }
 
@@ -120,7 +121,7 @@ function sections(tables: Record<Section, Grid>, view: View, height: number): Dr
     lines.push([[heading, section === focus ? 'reverse' : 'cyan']])
     lines.push(...rows.slice(begin, begin + given[section] - 1))
   }
-  const rows = page < count ? `${offset + 1}-${offset + page} of ${count}` : String(count)
+  const rows = page > 0 && page < count ? `${offset + 1}-${offset + page} of ${count}` : String(count)
   return { lines, offset, page, shown: `${rows} ${focus}` }
 }
 
