@@ -22,7 +22,9 @@ function failed(error: unknown): number {
 
 // A reader that went away (`bridgeport port ls | head -1`) has what it wanted.
 for (const stream of [process.stdout, process.stderr])
-  stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : failed(error)))
+  stream.on('error', (error: NodeJS.ErrnoException) =>
+    process.exit(error.code === 'EPIPE' ? 0 : failed(error)),
+  )
 
 await program()
   .parseAsync()
