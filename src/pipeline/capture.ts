@@ -63,7 +63,9 @@ export class Capture {
       if ((port.watched & (1 << s)) === 0 || recorder === null || !recorder.inbound) continue
       const { block } = burst
       const isLater = recorder.drops || !isHome
-      if (!isLater && recorder.record(block, from, to, port.index, INBOUND, this.entered, s * BURST) === 0) {
+      // Positions still tell of the burst before.
+      if (isLater) this.entered.fill(-1, s * BURST + from, s * BURST + to)
+      else if (recorder.record(block, from, to, port.index, INBOUND, this.entered, s * BURST) === 0) {
         unwanted |= 1 << s
         continue
       }

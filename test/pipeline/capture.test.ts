@@ -129,6 +129,18 @@ describe('a frame that is dropped', () => {
       { port: 0, direction: 'in', reason: 'no_destination' },
     ])
   })
+  it('says why where its network is another worker’s, and of no frame before it', () => {
+    const { rig, tape } = scene()
+    rig.send(0, frame(broadcast, station(1)))
+    rig.networks = rig.networks.map((network) => ({ ...network, worker: 1 }))
+    rig.apply()
+    rig.send(0, new Uint8Array(5))
+    expect(tape.play().map(({ port, direction, reason }) => [port, direction, reason])).toEqual([
+      [0, 'in', null],
+      [1, 'out', null],
+      [0, 'in', 'runt'],
+    ])
+  })
   it('says why where it could not leave', () => {
     const { rig, tape } = scene({}, { ports: [{}, { mtu: 100 }, {}] })
     rig.feed(1).room = 1
