@@ -70,6 +70,7 @@ function pages(tree, readme) {
       head({ name: 'bridgeport', number: 1, version, does: root.description() }) +
       `.SH SYNOPSIS\n.B bridgeport\n.I command\n[\\fIoptions\\fR] [\\fIarguments\\fR]\n.SH DESCRIPTION\n${intro}` +
       `.SH OPTIONS\n${options(root)}.SH COMMANDS\n${commands(root, tree)}` +
+      `.SH "SEE IT"\n${section(readme, 'See it')}.SH METRICS\n${section(readme, 'Metrics')}` +
       `.SH "EXIT STATUS"\n${section(withoutTables(readme), 'Command line')}${files}` +
       also('bridgeport.yaml(5)', 'bridgeport.service(8)'),
     'bridgeport.yaml.5':
