@@ -33,9 +33,11 @@ export function drawing(
   return node
 }
 
-/** Says a text in an element, which is left alone if it says so already. */
+/** Says a text in an element that has nothing else; what says so already is left alone, what says something else keeps its node. */
 export function say(node: Element, text: string): void {
-  if (node.textContent !== text) node.textContent = text
+  const told = node.firstChild as Text | null
+  if (told === null) node.append(text)
+  else if (told.data !== text) told.data = text
 }
 
 /** Sets an attribute that styles look at; null takes it away. */

@@ -1,5 +1,5 @@
 /** What was dropped and why, as the switch itself explains its reasons. */
-import { element, searchBox } from './dom.ts'
+import { element, say, searchBox } from './dom.ts'
 import * as format from './format.ts'
 import { get } from './poll.ts'
 import { Table } from './table.ts'
@@ -43,7 +43,7 @@ export class Drops implements View {
         },
         {
           title: 'ports',
-          text: ({ ports }) => ports.map(({ port }) => port).join(' '),
+          text: ({ ports }) => ports.map(({ port, total }) => `${port} ${format.count(total)}`).join(' '),
           value: ({ ports }) => ports.length,
           fill: (cell, row) => this.ports(cell, row),
         },
@@ -69,10 +69,10 @@ export class Drops implements View {
       cell.replaceChildren(...chips, element('span', { class: 'rest' }))
     }
     shown.forEach(({ total }, n) => {
-      cell.children[n].lastElementChild!.textContent = format.count(total)
+      say(cell.children[n].lastElementChild!, format.count(total))
     })
     const rest = ports.length - shown.length
-    cell.lastElementChild!.textContent = rest > 0 ? `and ${rest} more` : ''
+    say(cell.lastElementChild!, rest > 0 ? `and ${rest} more` : '')
   }
 
   open(): void {

@@ -26,9 +26,12 @@ export const percent = (share: number): string =>
 
 /** 12 345 in full as long as that is short, 12.3 M beyond. */
 export function count(value: number): string {
-  if (value >= 1e6) return scaled(value, '').trim()
-  if (value >= 100 || Number.isInteger(value))
-    return Math.round(value).toLocaleString('en-US').replaceAll(',', '\u202f')
+  const whole = Math.round(value)
+  if (whole >= 1e6) return scaled(value, '').trim()
+  if (value >= 100 || whole === value) {
+    const rest = String(whole % 1000)
+    return whole < 1000 ? rest : `${Math.trunc(whole / 1000)}\u202f${rest.padStart(3, '0')}`
+  }
   return value.toFixed(value >= 10 ? 1 : 2)
 }
 

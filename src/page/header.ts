@@ -85,9 +85,9 @@ export class Header {
 
   private words(): string {
     const { state, sample, restarted } = this.world
-    const since = sample === null ? '' : ` What is shown is from ${format.clock(sample.time)}.`
-    if (state === 'lost') return `The switch does not answer; trying again.${since}`
-    if (state === 'paused') return `Nobody looked for a minute, so nothing was asked.${since}`
+    const since = () => (sample === null ? '' : ` What is shown is from ${format.clock(sample.time)}.`)
+    if (state === 'lost') return `The switch does not answer; trying again.${since()}`
+    if (state === 'paused') return `Nobody looked for a minute, so nothing was asked.${since()}`
     return Date.now() - restarted < NEWS_MS
       ? `The switch restarted; it answers since ${format.clock(restarted)}.`
       : ''

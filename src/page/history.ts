@@ -56,10 +56,11 @@ export class History {
   /** The last of one value, at most `length`, oldest first. */
   recent(name: string, value: number, length: number): number[] {
     const ring = this.rings.get(name) ?? new Float32Array()
-    const all = Array.from(
-      { length },
-      (_, n) => ring[((this.head - length + n + KEPT) % KEPT) * VALUES + value],
-    )
-    return all.filter((each) => each >= 0)
+    const found: number[] = []
+    for (let n = KEPT - length; n < KEPT; n++) {
+      const each = ring[((this.head + n) % KEPT) * VALUES + value]
+      if (each >= 0) found.push(each)
+    }
+    return found
   }
 }

@@ -1,6 +1,6 @@
 /** Who is plugged in where. */
 import type { LeaseRow } from '../control/lease.ts'
-import { element, searchBox } from './dom.ts'
+import { element, mark, say, searchBox } from './dom.ts'
 import { byName } from './format.ts'
 import { network, type Site } from './network.ts'
 import { Poll } from './poll.ts'
@@ -18,6 +18,7 @@ export class Plan implements View {
   readonly element: HTMLElement
   readonly search: HTMLInputElement
   private readonly world: World
+  private readonly networks = element('div', { class: 'networks' })
   private readonly note = element('p', { class: 'note' }, 'Waiting for the switch …')
   private readonly roll: Roll<Site>
   private readonly poll: Poll<LeaseRow[]>
@@ -27,7 +28,6 @@ export class Plan implements View {
 
   constructor(world: World) {
     this.world = world
-    const networks = element('div', { class: 'networks' })
     this.search = searchBox('Filter ports: name, address, MAC, type, state', (text) => this.narrow(text))
     const fold = (isFolded: boolean) => () => this.foldAll(isFolded)
     const buttons = element(
@@ -43,9 +43,9 @@ export class Plan implements View {
       element('span', { class: 'out' }, 'out of it'),
     )
     const bar = element('div', { class: 'bar' }, this.search, key, buttons)
-    this.element = element('div', { class: 'plan' }, bar, networks, this.note)
+    this.element = element('div', { class: 'plan' }, bar, this.networks, this.note)
     this.roll = new Roll<Site>(
-      networks,
+      this.networks,
       (site) => site.network.name,
       (site) => network(world, () => this.leases, this.folded, site),
     )
@@ -91,8 +91,8 @@ export class Plan implements View {
     })
     const shown = sites.filter(({ ports }) => !isFiltered || ports.length > 0)
     this.roll.show(shown.sort((a, b) => byName(a.network.name, b.network.name)))
+    mark(this.networks, 'data-step', String(world.taken % 4))
     this.note.hidden = shown.length > 0
-    if (world.picture !== null)
-      this.note.textContent = isFiltered ? 'No port matches.' : 'There is no network.'
+    if (world.picture !== null) say(this.note, isFiltered ? 'No port matches.' : 'There is no network.')
   }
 }

@@ -5,6 +5,8 @@ const EVERY_MS = 3000
 export const WRITING_MS = 250
 /** A listing may keep the switch's control thread busy for a twentieth of the time, no more. */
 const SHARE = 20
+/** On a busy machine an answer may be late once: only what is slow again and again counts as dear. */
+const CHEAP_MS = EVERY_MS / SHARE
 
 /** GET of JSON; throws an Error with the switch's own sentence. */
 export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
@@ -24,6 +26,7 @@ export class Poll<T> {
   private timer = 0
   private asked: AbortController | null = null
   private isOn = false
+  private costMs = 0
 
   /** `path` may say null: nothing to ask for now. */
   constructor(
@@ -69,6 +72,8 @@ export class Poll<T> {
     } catch (error) {
       if (!control.signal.aborted) this.fail((error as Error).message)
     }
-    if (!control.signal.aborted) this.now(Math.max(EVERY_MS, (performance.now() - begun) * SHARE))
+    if (control.signal.aborted) return
+    this.costMs = Math.min(performance.now() - begun, Math.max(CHEAP_MS, this.costMs * 2))
+    this.now(Math.max(EVERY_MS, this.costMs * SHARE))
   }
 }

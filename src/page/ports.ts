@@ -11,9 +11,6 @@ import type { World } from './world.ts'
 
 /** Cells of a state: its light, then its name. */
 export function stateCell(cell: HTMLElement, state: string, reason: string): void {
-  const drawn = `${state} ${reason}`
-  if (cell.dataset.drawn === drawn) return
-  cell.dataset.drawn = drawn
   cell.replaceChildren(led(state, reason), reason === '' ? ` ${state}` : ` ${state}: ${reason}`)
 }
 

@@ -13,7 +13,7 @@ export interface Column<T> {
   value?: (row: T) => number | string
   /** right for figures, mono for addresses; wide: left out on a phone */
   kind?: string
-  /** fills the cell by other means than its text */
+  /** fills the cell by other means than its text, when that has changed */
   fill?: (cell: HTMLElement, row: T) => void
 }
 
@@ -32,7 +32,7 @@ export interface Settings<T> {
 }
 
 /** Nothing is said more quietly than something. */
-function fill(place: HTMLElement, text: string): void {
+function write(place: HTMLElement, text: string): void {
   say(place, text)
   mark(place, 'data-zero', /^0( |\/|$)/.test(text) ? 'yes' : null)
 }
@@ -89,12 +89,16 @@ export class Table<T> {
       const button = element('button', { type: 'button', class: 'pick', onclick: () => pick(now) })
       return element('td', { class: kind, 'data-title': title }, button)
     })
+    const told: string[] = []
     const update = (next: T) => {
       now = next
-      columns.forEach((column, n) => {
+      columns.forEach(({ text, fill }, n) => {
+        const words = text(next)
+        if (words === told[n]) return
+        told[n] = words
         const place = (n === 0 && pick ? cells[n].firstElementChild : cells[n]) as HTMLElement
-        if (column.fill) column.fill(place, next)
-        else fill(place, column.text(next))
+        if (fill) fill(place, next)
+        else write(place, words)
       })
     }
     return { element: element('tr', {}, ...cells), update }
@@ -137,7 +141,8 @@ export class Table<T> {
     const of = value ?? text
     const compare = (a: number | string, b: number | string) =>
       typeof a === 'number' && typeof b === 'number' ? a - b : byName(String(a), String(b))
-    return rows.sort((a, b) => sign * compare(of(a), of(b)))
+    const keyed = rows.map((row) => ({ row, key: of(row) }))
+    return keyed.sort((a, b) => sign * compare(a.key, b.key)).map(({ row }) => row)
   }
 
   private draw(): void {

@@ -17,6 +17,8 @@ export class World {
   state: LinkState = 'connecting'
   /** when the switch that is heard now was first heard, if it is another than before */
   restarted = 0
+  /** samples taken */
+  taken = 0
   readonly history = new History()
   private rates = new Map<string, PortRates>()
   /** drops of the sample before, by port and reason */
@@ -32,6 +34,7 @@ export class World {
   take(sample: Sample): void {
     this.before = this.sample?.drops ?? sample.drops
     this.sample = sample
+    this.taken++
     this.rates = new Map(Object.entries(sample.ports))
     for (const { name } of this.networks()) this.rates.set(networkKey(name), this.sum(name))
     // The first sample of a stream may have no past, and so no rates.

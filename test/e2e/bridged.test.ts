@@ -12,6 +12,7 @@ import { exchange, serveEcho } from '../lab/exchange.ts'
 import { folder } from '../lab/folder.ts'
 import { Namespace } from '../lab/namespace.ts'
 import { suite } from '../lab/peer.ts'
+import { Pinger } from '../lab/pinger.ts'
 import { Tcpdump } from '../lab/tcpdump.ts'
 import { Witness } from '../lab/witness.ts'
 
@@ -163,7 +164,7 @@ suite('bridged', ['busybox', 'dnsmasq', 'tcpdump', 'nft', 'sysctl', 'cap'], () =
   it('a card that goes makes its port wait, nothing else; it goes on when the card comes back', async () => {
     await start({ nic: plain })
     const [one, two] = [await lan.lease(a), await lan.lease(b)]
-    const pinging = a.spawn('ping', '-i', '0.05', '-w', '10', two)
+    const pinger = new Pinger(a, two, 0.05)
     mustSync(...lan.host.argv('ip', 'link', 'del', 'eth1'))
     await eventually('the port waits', async () => (await daemon.port('nic')).state === 'waiting')
     expect((await daemon.port('nic')).reason).toContain('eth1')
@@ -171,14 +172,7 @@ suite('bridged', ['busybox', 'dnsmasq', 'tcpdump', 'nft', 'sysctl', 'cap'], () =
     lan.plug()
     await eventually('the port is up', async () => (await daemon.port('nic')).state === 'up')
     await eventually('the LAN', () => reaches(lan.router, one))
-    let said = ''
-    pinging.stdout?.on('data', (text) => {
-      said += text
-    })
-    const ended = new Promise((resolve) => pinging.on('close', resolve))
-    pinging.kill('SIGINT')
-    await ended
-    expect(said).toContain(' 0% packet loss')
+    expect(await pinger.stop()).toEqual([])
     expect(daemon.output).toContain('there is no interface eth1: the port waits for it')
   })
 

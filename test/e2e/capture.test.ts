@@ -140,13 +140,13 @@ suite('captures', ['tcpdump', 'tshark', 'bash'], () => {
     await stations.i.exec(['ip', 'neigh', 'add', '10.2.0.12', 'lladdr', mac ?? '', 'dev', 'eth0'])
     await ping('i', '10.2.0.12', '-c', '1')
     await ping('a', '10.1.0.14', '-c', '1', '-s', '1200', '-M', 'dont')
-    await stations.a.attempt(['timeout', '0.5', 'bash', '-c', `: < /dev/tcp/${OUTSIDE}/23`])
+    const knocking = stations.a.attempt(['timeout', '2', 'bash', '-c', `: < /dev/tcp/${OUTSIDE}/23`])
     await daemon.attempt(['rules', 'restore'], {
       input: POLICY.join('\n').replace('FORWARD ACCEPT', 'FORWARD DROP'),
     })
     await ping('b', OUTSIDE, '-c', '1')
     await daemon.attempt(['rules', 'restore'], { input: POLICY.join('\n') })
-    await lonely
+    await Promise.all([lonely, knocking])
     const { packets } = await drops.stop()
     const told = new Set(packets.map((each) => `${each.interface} ${each.direction}: ${each.comment}`))
     expect(told).toContain('g in: dropped: guard')
@@ -218,7 +218,7 @@ suite('captures', ['tcpdump', 'tshark', 'bash'], () => {
       await daemon.cli('port', 'add', 'later', '--network', 'lab', '--type', 'tap', ...where)
       await eventually(
         `it answers, ${turn}`,
-        async () => (await ping('later', '10.1.0.12', '-c', '1')).status === 0,
+        async () => (await ping('later', '10.1.0.12', '-c', '1', '-W', '8')).status === 0,
       )
       await daemon.cli('port', 'rm', 'later')
       // Its index goes to another port in between.

@@ -84,10 +84,12 @@ suite('connections through the gateway', ['conntrack'], () => {
   })
 
   it('counts connections, and ends those that time out', async () => {
-    await guest.exec(['ping', '-c', '1', WORLD])
+    const ping = guest.spawn('ping', '-i', '0.5', WORLD)
+    await eventually('the ping', async () => (await rows('--protocol', 'icmp'))[0]?.replied)
     expect(await rows('--protocol', 'icmp')).toMatchObject([{ replied: true, original: { type: 8 } }])
     expect(await metric('bridgeport_flow_entries{network="lan",protocol="icmp"')).toMatch(/REPLIED"} 1$/)
     expect(await metric('bridgeport_flow_capacity')).toBe(`bridgeport_flow_capacity ${CAPACITY}`)
+    ping.kill('SIGKILL')
     await eventually('the end of the ping', async () => (await rows('--protocol', 'icmp')).length === 0)
     expect(Number((await metric('bridgeport_flows_created_total'))?.split(' ')[1])).toBeGreaterThanOrEqual(2)
   })

@@ -68,7 +68,8 @@ suite('QEMU guest and podman container', ['podman', 'crun', 'conmon', ...qemu], 
     const b = new Namespace('b')
     const before = await daemon.port('web')
     // Without an open stdin busybox's nc would hang up at once.
-    await guest.exec('sleep 100 | nc -l -p 9000 > /tmp/received &')
+    const listens = 'until grep -q :2328 /proc/net/tcp /proc/net/tcp6; do usleep 50000; done'
+    await guest.exec(`{ sleep 100 | nc -l -p 9000 > /tmp/received; } & ${listens}`)
     const slow = `for i in 1 2 3 4 5 6; do echo $i; sleep 0.3; done | nc ${address(21)} 9000`
     const talk = container.exec('sh', '-c', slow.replace('sleep', '/bin/sleep'))
     const changed = configuration()

@@ -106,7 +106,7 @@ suite('hostile packets', ['cap'], () => {
       return Object.fromEntries(changed.filter(([why, count]) => count !== 0 && why !== SOLICITED))
     }
     const total = (counts: Record<string, number>) => Object.values(counts).reduce((a, b) => a + b, 0)
-    await eventually('the drops', async () => total(await changes()) >= expected, 3000).catch(() => {})
+    await eventually('the drops', async () => total(await changes()) >= expected).catch(() => {})
     return await changes()
   }
 

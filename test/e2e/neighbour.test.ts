@@ -73,9 +73,10 @@ suite('neighbours of the gateway', ['cap'], () => {
   })
 
   it('shows an address that nobody has while it asks for it', async () => {
-    await guest.attempt(['ping', '-c', '1', '-W', '1', '192.0.2.99'])
-    const asked = await row('192.0.2.99')
+    const ping = guest.spawn('ping', '192.0.2.99')
+    const asked = await eventually('it is asked for', () => row('192.0.2.99'))
     expect(asked).toMatchObject({ state: 'incomplete', mac: null, port: null })
+    ping.kill('SIGKILL')
     await eventually('the end of asking', async () => (await row('192.0.2.99')) === undefined)
   })
 

@@ -27,10 +27,12 @@ const ask = `
 const [host, port, text] = process.argv.slice(1)
 const socket = require('dgram').createSocket('udp4')
 socket.on('message', (bytes, peer) => { console.log(bytes + ' by ' + peer.address); process.exit() })
-const send = () => socket.send(text, Number(port), host)
-setInterval(send, 500)
-setTimeout(() => process.exit(1), 5000)
-send()`
+socket.on('error', () => process.exit(1))
+setTimeout(() => process.exit(1), 8000)
+socket.connect(Number(port), host, () => {
+  socket.send(text)
+  setInterval(() => socket.send(text), 500)
+})`
 
 suite('published ports', ['curl', 'busybox', 'iperf3'], () => {
   let daemon: Daemon

@@ -48,7 +48,9 @@ suite('readers of captures', ['tcpdump', 'tshark', 'bash', 'iperf3', 'curl'], ()
     const pinging = setInterval(() => void ping('a', '10.1.0.12', '-c', '1'), 200)
     await ended
     clearInterval(pinging)
-    expect((await must(['pgrep', '-fc', `capture a icmp`]).catch(() => '0')).trim()).toBe('0')
+    expect((await must(['pgrep', '-fc', `${daemon.socket} capture a icmp`]).catch(() => '0')).trim()).toBe(
+      '0',
+    )
   })
 
   /** A reader that does not read. */

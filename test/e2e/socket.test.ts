@@ -1,5 +1,4 @@
 /** Peers of stream ports that mean harm, before a real daemon: their port counts or goes down, and nobody else notices. */
-import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync, statSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -11,6 +10,7 @@ import { exchange, serveEcho } from '../lab/exchange.ts'
 import { broadcast, join as concat, numbered, numberOf, u32 } from '../lab/frame.ts'
 import { Namespace } from '../lab/namespace.ts'
 import { suite } from '../lab/peer.ts'
+import { Pinger } from '../lab/pinger.ts'
 import { address, lan, mac, tap } from '../lab/plan.ts'
 import { Random } from '../lab/random.ts'
 
@@ -21,8 +21,7 @@ suite('hostile peers of stream ports', [], () => {
   let a: Namespace
   let b: Namespace
   let daemon: Daemon
-  let steady: ChildProcess
-  let said = ''
+  let steady: Pinger
   const at = (name: string) => join(daemon.folder, `${name}.sock`)
   const stream = { network: 'lan', type: 'stream' }
   const configuration = () => ({
@@ -37,12 +36,7 @@ suite('hostile peers of stream ports', [], () => {
     daemon = await Daemon.start(configuration())
     await serveEcho(b)
     await a.exec(['ping', '-c', '1', address(12)])
-    const [command = '', ...args] = a.argv('ping', '-q', '-i', '0.02', address(12))
-    steady = spawn(command, args)
-    steady.stdout?.on('data', (text) => {
-      said += text
-    })
-    defer(() => steady.kill('SIGKILL'))
+    steady = new Pinger(a, address(12), 0.02)
   })
   afterAll(cleanup)
 
@@ -205,9 +199,7 @@ suite('hostile peers of stream ports', [], () => {
   })
 
   it('meanwhile nobody else lost anything', async () => {
-    steady.kill('SIGINT')
-    await new Promise((ended) => steady.once('close', ended))
-    expect(said).toMatch(/ 0% packet loss/)
+    expect(await steady.stop()).toEqual([])
     expect((await daemon.port('b')).drops).toEqual({})
   })
 })

@@ -50,7 +50,8 @@ const server = (
 const client = (
   to: string,
   port: number,
-) => `const s = require('net').connect({ port: ${port}, host: '${to}', timeout: 700 })
+  patienceMs: number,
+) => `const s = require('net').connect({ port: ${port}, host: '${to}', timeout: ${patienceMs} })
   s.on('data', (d) => console.log(String(d))).on('error', (e) => console.log(e.code)).on('timeout', () => { console.log('silence'); s.destroy() })`
 const datagrams = (
   to: string,
@@ -108,8 +109,8 @@ suite('why', [], () => {
   const events = async (since = 0): Promise<EventRow[]> =>
     JSON.parse(await daemon.get(`/v1/rules/events?since=${since}`))
   const last = async () => (await events()).at(-1)?.id ?? 0
-  const connect = async (to: string, port: number) =>
-    (await guest.exec([process.execPath, '-e', client(to, port)])).trim()
+  const connect = async (to: string, port: number, patienceMs = 8000) =>
+    (await guest.exec([process.execPath, '-e', client(to, port, patienceMs)])).trim()
   const tcp = (to: string, port: number) => `tcp ${GUEST}:40000 > ${to}:${port}`
 
   describe('says what happens to', () => {
@@ -135,7 +136,7 @@ suite('why', [], () => {
 
     it('a mark of mangle that the filter asks for', async () => {
       expect(await why(tcp(WORLD, 7005))).toMatchObject({ verdict: 'dropped', reason: 'rule_dropped' })
-      expect(await connect(WORLD, 7005)).toBe('silence')
+      expect(await connect(WORLD, 7005, 700)).toBe('silence')
     })
 
     it('what DNAT leads elsewhere', async () => {

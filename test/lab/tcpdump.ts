@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { pause, says } from './command.ts'
 import type { Namespace } from './namespace.ts'
 
-/** Time for the last frames to pass the kernel's capture buffer. */
+/** Nothing more is told for so long: the last frames have passed the kernel's capture buffer. */
 const settleMs = 300
 
 export class Tcpdump {
@@ -28,7 +28,7 @@ export class Tcpdump {
 
   /** Ends the capture and returns its text. */
   async stop(): Promise<string> {
-    await pause(settleMs)
+    for (let length = -1; length !== this.#text.length; await pause(settleMs)) length = this.#text.length
     const closed = new Promise((resolve) => this.#child.once('close', resolve))
     this.#child.kill('SIGINT')
     await closed

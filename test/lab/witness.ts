@@ -50,7 +50,7 @@ export class Witness {
 
   /** Waits until `count` frames have been seen. */
   sees(count: number): Promise<unknown> {
-    return eventually(`${count} frames`, () => this.frames.length >= count, 5000)
+    return eventually(`${count} frames`, () => this.frames.length >= count)
   }
 
   /** Gives frames that must not arrive the time to arrive, and returns how many did. */
