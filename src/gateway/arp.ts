@@ -55,7 +55,9 @@ export class Arp {
   /** An untagged ARP frame of `length` bytes at `at`, from `port`: -1 to go on as the bridge decided, TAKEN, or a reason to drop it. */
   hear(at: number, length: number, port: Port, link: Link, now: number): number {
     const { view } = this
-    const isForUs = (ethernet.destinationHigh(view, at) & ethernet.GROUP) === 0
+    // Not any station's: a question to one that the bridge has forgotten is flooded.
+    const isForUs =
+      ethernet.destinationHigh(view, at) === link.high && ethernet.destinationLow(view, at) === link.low
     const body = at + ethernet.HEADER_LENGTH
     if (length < ethernet.HEADER_LENGTH + arp.LENGTH || !arp.valid(view, body)) {
       return isForUs ? reason.ARP_INVALID : -1

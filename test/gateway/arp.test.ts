@@ -41,6 +41,14 @@ it('leaves requests for others to the bridge, and learns nothing from strangers'
   expect([out(stand), stand.neighbours.count]).toEqual([{}, 0])
 })
 
+it('leaves to the bridge what goes to another station, as a kernel asks whether a neighbour is still there', () => {
+  const to = station(10)
+  expect(stand.hear(2, says(1, 7, '10.7.0.9', '10.7.0.10', { to }), 0)).toBe(-1)
+  expect(stand.hear(2, says(2, 7, '10.7.0.9', '10.7.0.10', { to, knows: to }), 0)).toBe(-1)
+  expect(stand.hear(2, says(1, 7, '10.7.0.9', '10.7.0.10', { to }).subarray(0, 41), 0)).toBe(-1)
+  expect([out(stand), stand.neighbours.count]).toEqual([{}, 0])
+})
+
 it.each([
   ['another subnet', '10.8.0.9'],
   ["the subnet's broadcast", '10.7.0.255'],
