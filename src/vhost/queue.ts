@@ -157,12 +157,14 @@ export class VhostQueue implements Queue {
     if (siblings.length === 1) return siblings[0].send(blockAt, count)
     const block = blockAt >> 2
     let taken = 0
-    for (let from = 0; from < count; ) {
-      const to = this.share(block, from)
-      let end = from + 1
-      while (end < count && this.share(block, end) === to) end++
+    let from = 0
+    let to = this.share(block, 0)
+    for (let end = 1; end <= count; end++) {
+      const next = end < count ? this.share(block, end) : -1
+      if (next === to) continue
       taken += siblings[to].send(blockAt + from * 4, end - from)
       from = end
+      to = next
     }
     return taken
   }
