@@ -104,7 +104,7 @@ export function table({ arena, at, capacity }: FlowSource): { words: Int32Array;
 export function copy(words: Int32Array, flow: number, to: Int32Array): boolean {
   const f = flow * WORDS
   if ((Atomics.load(words, f + STATUS) & CONFIRMED) === 0) return false
-  to.set(words.subarray(f, f + WORDS))
+  for (let word = 0; word < WORDS; word++) to[word] = words[f + word]
   const isSame = [SOURCE, PORTS, REPLY + PORTS].every((word) => Atomics.load(words, f + word) === to[word])
   return isSame && (Atomics.load(words, f + STATUS) & CONFIRMED) !== 0
 }
@@ -120,51 +120,49 @@ function* live(source: FlowSource, test?: Test): Generator<Int32Array> {
   }
 }
 
-function protocolOf(words: Int32Array): string {
-  return protocolName(words[STATUS] & 0xff)
-}
+const pair = new Int32Array(2)
+const float = new Float64Array(pair.buffer)
 
-function stateOf(words: Int32Array): string {
-  if ((words[STATUS] & 0xff) === TCP) return stateNames[words[STATE] & 0x0f] ?? 'NONE'
-  if ((words[STATUS] & SEEN_REPLY) === 0) return 'UNREPLIED'
-  return (words[STATUS] & ASSURED) === 0 ? 'REPLIED' : 'ASSURED'
+/** The bytes of a direction, a float64 among copied words. */
+function bytesOf(words: Int32Array, direction: number): number {
+  const at = (BYTES + direction) * 2
+  pair[0] = words[at]
+  pair[1] = words[at + 1]
+  return float[0]
 }
 
 function way(words: Int32Array, direction: number): WayRow {
   const key = direction * REPLY
   const ports = words[key + PORTS]
-  const number = words[STATUS] & 0xff
-  const bytes = new Float64Array(words.buffer)[BYTES + direction]
-  const addresses = {
-    source: ipv4Text(words[key + SOURCE]),
-    destination: ipv4Text(words[key + DESTINATION]),
+  const source = ipv4Text(words[key + SOURCE])
+  const destination = ipv4Text(words[key + DESTINATION])
+  const packets = words[PACKETS + direction] >>> 0
+  const bytes = bytesOf(words, direction)
+  if ((words[STATUS] & 0xff) === ICMP) {
+    const [type, code, id] = [(ports >>> 8) & 0xff, ports & 0xff, ports >>> 16]
+    return { source, destination, type, code, id, packets, bytes }
   }
-  const counts = { packets: words[PACKETS + direction] >>> 0, bytes }
-  if (number === ICMP)
-    return { ...addresses, type: (ports >>> 8) & 0xff, code: ports & 0xff, id: ports >>> 16, ...counts }
-  if (ports === 0) return { ...addresses, ...counts }
-  return { ...addresses, sourcePort: ports >>> 16, destinationPort: ports & 0xffff, ...counts }
+  if (ports === 0) return { source, destination, packets, bytes }
+  return { source, destination, sourcePort: ports >>> 16, destinationPort: ports & 0xffff, packets, bytes }
 }
 
-function names(words: Int32Array, { networkOf }: FlowSource): { network: string; egress: string } {
-  const name = (port: number) => networkOf(port) ?? ''
-  return { network: name(words[NETWORKS] >>> 16), egress: name(words[NETWORKS] & 0xffff) }
-}
-
-/** A flow's words as a listing shows them. */
-export function row(words: Int32Array, source: FlowSource): FlowRow {
+/** A copy of a flow's words as a listing shows it. Written without a spread: of 100,000 rows each costs 1 µs. */
+export function row(words: Int32Array, { networkOf, nowMs }: FlowSource): FlowRow {
+  const status = words[STATUS]
+  const number = status & 0xff
   return {
-    ...names(words, source),
-    protocol: protocolOf(words),
-    number: words[STATUS] & 0xff,
-    state: (words[STATUS] & 0xff) === TCP ? stateOf(words) : null,
-    timeoutSeconds: Math.floor(((words[DEADLINE] - source.nowMs) | 0) / 1000),
+    network: networkOf(words[NETWORKS] >>> 16) ?? '',
+    egress: networkOf(words[NETWORKS] & 0xffff) ?? '',
+    protocol: protocolName(number),
+    number,
+    state: number === TCP ? (stateNames[words[STATE] & 0x0f] ?? 'NONE') : null,
+    timeoutSeconds: Math.floor(((words[DEADLINE] - nowMs) | 0) / 1000),
     original: way(words, 0),
     reply: way(words, 1),
-    replied: (words[STATUS] & SEEN_REPLY) !== 0,
-    assured: (words[STATUS] & ASSURED) !== 0,
+    replied: (status & SEEN_REPLY) !== 0,
+    assured: (status & ASSURED) !== 0,
     mark: words[MARK] >>> 0,
-    zone: (words[STATUS] >>> 8) & 0xff,
+    zone: (status >>> 8) & 0xff,
   }
 }
 
