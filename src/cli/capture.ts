@@ -1,14 +1,12 @@
 /** `bridgeport capture`: frames as pcapng, into a file or a pipe. */
-import { createWriteStream, fstatSync, openSync, writeSync } from 'node:fs'
-import type { IncomingMessage } from 'node:http'
 import { setPriority } from 'node:os'
-import { Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import type { Command } from 'commander'
 import { CAPTURE_HEADER } from '../control/capture/pcapng.ts'
 import { Refusal } from '../control/refusal.ts'
+import { Intake } from './capture/intake.ts'
+import { Outlet } from './capture/outlet.ts'
 import { Tally } from './capture/tally.ts'
-import { call, socketOf, stream } from './client.ts'
+import { call, socketOf, understood, unreachable } from './client.ts'
 import { withSocket } from './option.ts'
 
 interface Options {
@@ -41,58 +39,41 @@ async function queryOf(socket: string, words: string[], options: Options): Promi
   return query
 }
 
-/** A file or a device, written at once: another thread to do it costs a busy machine more than the writing. */
-function direct(fd: number): Writable {
-  return new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      try {
-        for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at)
-        done()
-      } catch (error) {
-        done(error as Error)
-      }
-    },
+/** Begins the answer. Throws a Refusal with the daemon's own line. */
+async function ask(socket: string, query: URLSearchParams): Promise<Intake> {
+  const intake = await Intake.open(socket, `/v1/capture?${query}`).catch((error) => {
+    throw unreachable(socket, error)
   })
-}
-
-/** What it is written to. A pipe on standard output stays Node's, and a named one another thread's: both may wait for their reader. */
-function outlet(path: string): Writable {
-  try {
-    const fd = path === '-' ? 1 : openSync(path, 'w', 0o600)
-    const status = fstatSync(fd)
-    if (!status.isFIFO() && !status.isSocket()) return direct(fd)
-    return path === '-' ? process.stdout : createWriteStream('', { fd })
-  } catch (error) {
-    throw new Refusal(`file ${path}`, (error as Error).message, 'choose another with -w')
-  }
+  if (intake.status === 200) return intake
+  const pieces: Buffer[] = []
+  await intake.read((piece) => pieces.push(Buffer.from(piece)) > 0)
+  return understood(socket, intake.status, Buffer.concat(pieces).toString())
 }
 
 /** Ends the capture, and with it the answer, when a signal comes; a second one ends at once. */
-function heed(socket: string, answer: IncomingMessage): void {
+function heed(socket: string, intake: Intake): void {
   const end = () => {
     for (const signal of SIGNALS) process.removeListener(signal, end)
-    call(socket, 'DELETE', `/v1/capture/${answer.headers[CAPTURE_HEADER]}`).catch(() => answer.destroy())
+    call(socket, 'DELETE', `/v1/capture/${intake.header(CAPTURE_HEADER)}`).catch(() => intake.destroy())
   }
   for (const signal of SIGNALS) process.on(signal, end)
 }
 
 /** Passes the answer on to its end and counts. False: nobody reads any more. */
-async function pass(answer: IncomingMessage, out: Writable, tally: Tally): Promise<boolean> {
-  const counted = async function* (chunks: AsyncIterable<Buffer>) {
-    for await (const chunk of chunks) {
-      tally.take(chunk)
-      yield chunk
-    }
-  }
-  try {
-    await pipeline(answer, counted, out, { end: out !== process.stdout })
-    return true
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code === 'EPIPE') return false
-    const why = code === 'ECONNRESET' ? 'the switch is gone' : message
-    throw new Refusal('capture', `${why} after ${tally.frames} frames`, 'what was written so far is valid')
-  }
+async function pass(intake: Intake, path: string, tally: Tally): Promise<boolean> {
+  const outlet = new Outlet(path, () => (outlet.error === null ? intake.resume() : intake.destroy()))
+  await intake.read((piece) => {
+    tally.take(piece)
+    const more = outlet.write(piece)
+    if (outlet.error !== null) intake.destroy()
+    return more
+  })
+  await outlet.end()
+  const { error } = outlet
+  if (error?.code === 'EPIPE') return false
+  if (error === null && tally.isWhole) return true
+  const why = error?.message ?? 'the switch is gone'
+  throw new Refusal('capture', `${why} after ${tally.frames} frames`, 'what was written so far is valid')
 }
 
 async function run(
@@ -115,13 +96,13 @@ async function run(
     )
   setPriority(NICE)
   const query = await queryOf(socket, words, options)
-  const answer = await stream(socket, `/v1/capture?${query}`)
+  const intake = await ask(socket, query)
   const tally = new Tally()
   try {
-    heed(socket, answer)
-    if (!(await pass(answer, outlet(path), tally))) return
+    heed(socket, intake)
+    if (!(await pass(intake, path, tally))) return
   } finally {
-    answer.destroy()
+    intake.destroy()
   }
   process.stderr.write(`${tally.frames} frames captured, ${tally.lost} lost because nobody read in time\n`)
 }

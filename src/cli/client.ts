@@ -12,7 +12,8 @@ export function socketOf(options: { socket?: string }): string {
   return options.socket ?? (process.env.BRIDGEPORT_SOCKET || meant())
 }
 
-function unreachable(socket: string, error: NodeJS.ErrnoException): Refusal {
+/** Why nobody answered, as the user has to know it. */
+export function unreachable(socket: string, error: NodeJS.ErrnoException): Refusal {
   if (error.code === 'EACCES' || error.code === 'EPERM')
     return new Refusal(
       `socket ${socket}`,
@@ -24,28 +25,27 @@ function unreachable(socket: string, error: NodeJS.ErrnoException): Refusal {
   return new Refusal(`socket ${socket}`, error.message, 'see the log of the switch')
 }
 
+/** The JSON of an answer. Throws a Refusal with the daemon's own line. */
+export function understood<T>(socket: string, status: number, text: string): T {
+  let answer: T & { error?: string; lines?: string[] }
+  try {
+    answer = JSON.parse(text)
+  } catch {
+    throw new Refusal(`socket ${socket}`, 'what answers there is no switch', 'choose another with --socket')
+  }
+  if (status < 400) return answer
+  throw Refusal.of(answer.lines ?? [answer.error ?? `the switch answered ${status}`])
+}
+
 /** Reads an answer to its end; resolves to its JSON. Throws a Refusal with the daemon's own line. */
-function read<T>(socket: string, response: IncomingMessage): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    response.on('data', (chunk: Buffer) => chunks.push(chunk))
-    response.on('error', (error) => reject(unreachable(socket, error)))
-    response.on('end', () => {
-      try {
-        const answer = JSON.parse(Buffer.concat(chunks).toString('utf8')) as T & {
-          error?: string
-          lines?: string[]
-        }
-        if ((response.statusCode ?? 500) < 400) resolve(answer)
-        else
-          reject(Refusal.of(answer.lines ?? [answer.error ?? `the switch answered ${response.statusCode}`]))
-      } catch {
-        reject(
-          new Refusal(`socket ${socket}`, 'what answers there is no switch', 'choose another with --socket'),
-        )
-      }
-    })
-  })
+async function read<T>(socket: string, response: IncomingMessage): Promise<T> {
+  const chunks: Buffer[] = []
+  try {
+    for await (const chunk of response) chunks.push(chunk)
+  } catch (error) {
+    throw unreachable(socket, error as Error)
+  }
+  return understood(socket, response.statusCode ?? 500, Buffer.concat(chunks).toString('utf8'))
 }
 
 /** Calls the API; resolves to the answer's JSON. Throws a Refusal with the daemon's own line. */
@@ -66,17 +66,6 @@ export function call<T>(
     asked.on('error', (error) => reject(unreachable(socket, error)))
     asked.setTimeout(ANSWER_MS, () => asked.destroy(new Error(`no answer within ${ANSWER_MS / 1000} s`)))
     asked.end(text)
-  })
-}
-
-/** Begins an answer that goes on; resolves to it. Throws a Refusal with the daemon's own line. */
-export function stream(socket: string, path: string): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    const asked = request({ socketPath: socket, path, agent: false }, (response) =>
-      resolve(response.statusCode === 200 ? response : read(socket, response)),
-    )
-    asked.on('error', (error) => reject(unreachable(socket, error)))
-    asked.end()
   })
 }
 

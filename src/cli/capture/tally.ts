@@ -1,6 +1,7 @@
-/** Counts what a stream of pcapng says, block by block, without keeping it. */
+/** Counts what a stream of pcapng says, block by block, without keeping it. Pieces may be of any size, and their bytes change once they are taken. */
 
 const FRAME = 6
+const INTERFACE = 1
 const STATISTICS = 5
 const DROPPED = 5
 /** where the options of interface statistics begin */
@@ -22,6 +23,15 @@ export class Tally {
   /** the beginning of a block that has not come whole, and bytes of a frame's block that are still to come */
   private begun: Buffer = Buffer.alloc(0)
   private ahead = 0
+  /** interfaces whose statistics, which are the end, have not come */
+  private open = 0
+  /** something came */
+  private isBegun = false
+
+  /** The stream came to its end. */
+  get isWhole(): boolean {
+    return this.isBegun && this.open === 0 && this.ahead === 0 && this.begun.length === 0
+  }
 
   take(chunk: Buffer): void {
     const bytes = this.begun.length === 0 ? chunk : Buffer.concat([this.begun, chunk])
@@ -31,10 +41,15 @@ export class Tally {
       const length = bytes.readUInt32LE(at + 4)
       if (type === FRAME) this.frames++
       else if (at + length > bytes.length) break
-      else if (type === STATISTICS) this.lost += droppedOf(bytes.subarray(at, at + length))
+      else if (type === INTERFACE) this.open++
+      else if (type === STATISTICS) {
+        this.open--
+        this.lost += droppedOf(bytes.subarray(at, at + length))
+      }
       at += length
     }
     this.ahead = Math.max(0, at - bytes.length)
-    this.begun = bytes.subarray(at)
+    this.begun = Buffer.from(bytes.subarray(at))
+    this.isBegun = true
   }
 }
