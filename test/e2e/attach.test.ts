@@ -47,6 +47,7 @@ suite('plugging a guest in', ['qemu-system-x86_64', 'script'], () => {
     expect(text).toMatch(told)
     expect(text).toContain(`macaddr=${mac}`)
     expect((await daemon.port('vm1')).state).toBe('up')
+    expect(JSON.parse(await daemon.cli('port', 'ls', '--json'))).toEqual(await daemon.ports())
     child.kill('SIGKILL')
   })
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { cleanup } from '../lab/cleanup.ts'
 import { eventually } from '../lab/command.ts'
-import { Daemon } from '../lab/daemon.ts'
+import { Daemon, type MacRow } from '../lab/daemon.ts'
 import { Namespace } from '../lab/namespace.ts'
 import { suite } from '../lab/peer.ts'
 import { address, broadcast, experimental, hostAddress, lan, mac, tap } from '../lab/plan.ts'
@@ -124,6 +124,8 @@ suite('policy', ['cap'], () => {
   it('static entries hold against learning, and MACs of the host are never learned', async () => {
     const fixed = '02:bb:00:00:00:01'
     await daemon.cli('mac', 'add', fixed, '--network', 'lan', '--port', 'free')
+    const found = (rows: MacRow[]) => rows.find((row) => row.mac === fixed)
+    expect(found(JSON.parse(await daemon.cli('mac', 'ls', '--json')))).toEqual(found(await daemon.macs()))
     const rightful = await Witness.open(at.free, 'eth0', `ether dst ${fixed}`)
     const thief = await Witness.open(at.free2, 'eth0', `ether dst ${fixed}`)
     await thief.send(frame(broadcast, fixed, experimental))

@@ -1,6 +1,7 @@
 /** Linux stacks in namespaces talk through the switch: every kind of packet that a stack makes. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { cleanup } from '../lab/cleanup.ts'
+import { eventually } from '../lab/command.ts'
 import { Daemon } from '../lab/daemon.ts'
 import { exchange, serveEcho } from '../lab/exchange.ts'
 import { iperf } from '../lab/iperf.ts'
@@ -72,9 +73,12 @@ suite('Linux stacks', ['iperf3', 'tcpdump', 'cap', 'raw-socket'], () => {
   })
 
   it('move UDP without loss at a modest rate', async () => {
-    const { bytes, lostPercent } = await iperf(a, b, address(12), '-u', '-b', '50M')
-    expect(bytes).toBeGreaterThan(1 << 20)
-    expect(lostPercent).toBeLessThan(1)
+    // Where kernels' queues are full because nobody had a core for a moment, some is lost: then once more.
+    await eventually('a second without loss', async () => {
+      const { bytes, lostPercent } = await iperf(a, b, address(12), '-u', '-b', '50M')
+      return bytes > 1 << 20 && lostPercent < 1
+    })
+    for (const name of ['a', 'b']) expect((await daemon.port(name)).drops).not.toHaveProperty('egress_full')
   })
 
   it('move IPv6', async () => {
@@ -166,7 +170,7 @@ suite('Linux stacks', ['iperf3', 'tcpdump', 'cap', 'raw-socket'], () => {
       await sender.send(frame(mac(12), mac(11), 0x0800, Buffer.alloc(length - 14, 0x45), length))
     }
     await sender.send(frame(mac(12), broadcast, experimental))
-    expect((await daemon.port('a')).drops.bad_source).toBe(1)
+    await eventually('the last one is counted', async () => (await daemon.port('a')).drops.bad_source === 1)
     await a.exec(['ping', '-c', '1', address(12)])
   })
 })

@@ -219,7 +219,7 @@ suite('guests on vhost-user', ['tcpdump', 'curl', ...qemu], () => {
         await guest(number).exec(`ping -A ${lab.ON} > /dev/null &`)
         await guest(number).stop()
         await quay.becomes(`vm${number}`, 'waiting')
-        expect(await quay.knows(`vm${number}`)).toBe(false)
+        await eventually('its addresses are forgotten', async () => !(await quay.knows(`vm${number}`)))
         await works(3 - number)
         await boot(number)
         await quay.becomes(`vm${number}`, 'up')

@@ -97,11 +97,11 @@ export async function eventually<T>(
   timeoutMs = patienceMs,
 ): Promise<T> {
   const end = Date.now() + timeoutMs
-  for (;;) {
+  for (let ms = 1; ; ms = Math.min(2 * ms, 10)) {
     const value = await look()
     if (value) return value
     if (Date.now() > end) throw new Error(`not within ${timeoutMs} ms: ${what}`)
-    await pause(10)
+    await pause(ms)
   }
 }
 

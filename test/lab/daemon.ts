@@ -1,6 +1,7 @@
 /** The switch as users start it: `bridgeport up` with a configuration file, in a namespace that plays the host. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { defer } from './cleanup.ts'
@@ -118,8 +119,22 @@ export class Daemon {
     return this.host.attempt([process.execPath, program, '--socket', this.socket, ...argv], options)
   }
 
+  /** What the API answers on the unix socket, without a process for it. */
+  ask(path: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const asked = request({ socketPath: this.socket, path, agent: false }, (response) => {
+        let text = ''
+        response.setEncoding('utf8').on('data', (chunk: string) => {
+          text += chunk
+        })
+        response.on('end', () => resolve(text)).on('error', reject)
+      })
+      asked.on('error', reject).end()
+    })
+  }
+
   async ports(): Promise<PortRow[]> {
-    return JSON.parse(await this.cli('port', 'ls', '--json'))
+    return JSON.parse(await this.ask('/v1/ports'))
   }
 
   async port(name: string): Promise<PortRow> {
@@ -129,7 +144,7 @@ export class Daemon {
   }
 
   async macs(): Promise<MacRow[]> {
-    return JSON.parse(await this.cli('mac', 'ls', '--json'))
+    return JSON.parse(await this.ask('/v1/macs'))
   }
 
   /** Replaces the file and applies it. */

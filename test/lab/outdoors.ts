@@ -47,7 +47,7 @@ export async function outdoors(network: object = {}, more: Partial<Configuration
 /** Frames that a port's packets were dropped for, by reason, from the daemon's metrics. */
 export async function drops(daemon: Daemon): Promise<Record<string, number>> {
   const counts: Record<string, number> = {}
-  for (const line of (await daemon.get('/metrics')).split('\n')) {
+  for (const line of (await daemon.ask('/metrics')).split('\n')) {
     const [, reason, count] = /drop\w*\{.*reason="(\w+)".*\} (\d+)$/.exec(line) ?? []
     if (reason !== undefined) counts[reason] = (counts[reason] ?? 0) + Number(count)
   }

@@ -1,6 +1,5 @@
 /** A switch with a vhost-user port for a hostile front-end, two for bystanders who lose nothing meanwhile, and what the switch holds. */
 import { readdirSync, readFileSync } from 'node:fs'
-import { request } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, beforeAll } from 'vitest'
 import { cleanup } from '../cleanup.ts'
@@ -57,24 +56,10 @@ export class Scene {
   }
 
   async row(name = 'bad'): Promise<Row> {
-    const rows = JSON.parse(await this.get('/v1/ports')) as Row[]
+    const rows = JSON.parse(await this.daemon.ask('/v1/ports')) as Row[]
     const row = rows.find((each) => each.name === name)
     if (!row) throw new Error(`no port ${name}`)
     return row
-  }
-
-  /** What the API answers, without a process for it. */
-  get(path: string): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const asked = request({ socketPath: this.daemon.socket, path, agent: false }, (response) => {
-        let text = ''
-        response.setEncoding('utf8').on('data', (chunk: string) => {
-          text += chunk
-        })
-        response.on('end', () => resolve(text))
-      })
-      asked.on('error', reject).end()
-    })
   }
 
   /** Times that somebody was disconnected for that. */
