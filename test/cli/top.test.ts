@@ -88,6 +88,13 @@ describe('a moment', () => {
     expect(one.flows.top.map(({ network }) => network)).toEqual(['lab'])
   })
 
+  it('names the ports where most was dropped, and finds the others all the same', () => {
+    const drops = { p1: { runt: 1 }, p2: { runt: 2 }, p3: { runt: 3 }, p4: { runt: 4 }, p5: { runt: 5 } }
+    const many = summarize(crowd, sample({ drops }), sample({ drops }))
+    const lines = draw(many, { ...initial, filter: 'p1' }, '', 100, 30).lines.map((line) => plain(line))
+    expect(lines.find((line) => line.startsWith('runt'))).toMatch(/ 0 +15 +p5 p4 p3 \+2$/)
+  })
+
   it('counts a port that was made again from zero', () => {
     const values = { drops: { p7: { filter_forward: 3 } } }
     expect(summarize(crowd, sample(values), before).drops[0].dropRate).toBe(0)

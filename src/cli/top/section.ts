@@ -8,6 +8,8 @@ import type { Section, Sort, View } from './view.ts'
 
 /** Columns of a worker's load. */
 const BAR = 20
+/** Ports that are told for a reason. */
+const NAMED = 3
 
 const bits = (bytes: number) => scaled(bytes * 8)
 const lossy = (rate: number): Style => (rate > 0 ? 'red' : 'plain')
@@ -62,12 +64,13 @@ const flowFields: Field<TopFlow>[] = [
   { title: 'packets/s', text: ({ packetRate }) => scaled(packetRate), worth: 2, isNumber: true },
 ]
 
-/** The ports where a reason dropped most. */
+/** The ports where a reason dropped most, and how many more there are. */
 function whereabouts({ ports }: DropLine): string {
-  return Object.entries(ports)
+  const names = Object.entries(ports)
     .sort(([, a], [, b]) => b - a)
     .map(([name]) => name)
-    .join(' ')
+  const more = names.length - NAMED
+  return [...names.slice(0, NAMED), ...(more > 0 ? [`+${more}`] : [])].join(' ')
 }
 
 const dropFields: Field<DropLine>[] = [
@@ -128,7 +131,7 @@ const flowKind: Kind<TopFlow> = {
 
 const dropKind: Kind<DropLine> = {
   fields: dropFields,
-  text: (row) => `${row.reason} ${whereabouts(row)}`,
+  text: ({ reason, ports }) => `${reason} ${Object.keys(ports).join(' ')}`,
   keys: { rate: ({ dropRate }) => dropRate, count: ({ total }) => total },
 }
 
