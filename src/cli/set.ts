@@ -9,7 +9,7 @@ import { list } from './table.ts'
 const columns = [
   { title: 'NAME', text: (row: SetRow) => row.name },
   { title: 'TYPE', text: (row: SetRow) => row.type },
-  { title: 'ENTRIES', text: (row: SetRow) => row.entries.length },
+  { title: 'ENTRIES', text: (row: SetRow) => row.count },
   { title: 'MAXIMUM', text: (row: SetRow) => row.maxelem },
   { title: 'TIMEOUT', text: (row: SetRow) => row.timeout },
   { title: 'REFUSED', text: (row: SetRow) => row.refused },
@@ -36,7 +36,9 @@ function path(name: string, rest = ''): string {
 }
 
 async function ls(name: string | undefined, options: Options, command: Command): Promise<void> {
-  const rows = await call<SetRow[]>(socketOf(command.optsWithGlobals()), 'GET', `/v1/sets${one(name)}`)
+  const isOverview = name === undefined && !options.json
+  const asked = isOverview ? '/v1/sets?limit=0' : `/v1/sets${one(name)}`
+  const rows = await call<SetRow[]>(socketOf(command.optsWithGlobals()), 'GET', asked)
   if (name === undefined || options.json) list(rows, columns, options)
   else list(rows[0].entries, members, options)
 }

@@ -177,6 +177,7 @@ export const SetAnswer = z.strictObject({
   netmask: z.int().nullable().describe('bits of an address that count, null: all'),
   range: z.string().nullable().describe('of bitmap:port'),
   refused: count.describe('entries that found no room'),
+  count: z.int().describe('entries that it has, those that a limit leaves out included'),
   entries: z.array(
     z.strictObject({ element: z.string(), timeout: z.int().nullable(), nomatch: z.boolean() }),
   ),

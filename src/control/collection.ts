@@ -1,11 +1,12 @@
 /** The API's routes for sets. */
 import * as z from 'zod'
 import * as answer from './answer.ts'
-import { done, type Route } from './route.ts'
+import { done, type Route, whole } from './route.ts'
 
 const flag = z.enum(['true', 'false'], 'true or false').optional()
 const exist = flag.describe('what is there already, or is not there, is no mistake')
 const One = z.strictObject({ name: z.string().optional().describe('of one set') })
+const Listed = One.extend({ limit: whole(0, 1_000_000).describe('at most so many entries of each') })
 const word = z.string().regex(/^[^\s"'\\#]+$/, 'a word without blanks and quotes')
 const NewSet = z.strictObject({
   name: word,
@@ -26,9 +27,10 @@ export const collection: readonly Route[] = [
     method: 'GET',
     path: '/v1/sets',
     summary: 'Sets that rules ask, with their entries',
-    query: One,
+    query: Listed,
     answer: z.array(answer.SetAnswer),
-    handle: ({ fabric }, { query }) => fabric.sets.rows(query.name),
+    handle: ({ fabric }, { query: { name, limit } }) =>
+      fabric.sets.rows(name, Number(limit ?? Number.POSITIVE_INFINITY)),
   },
   {
     method: 'GET',

@@ -41,18 +41,41 @@ export function labelOf({ text, matches }: Rule): string {
   return createHash('sha256').update(text).digest('hex').slice(0, DIGITS)
 }
 
-/** The rules of a ruleset and the policies of its base chains; `counts` are packets and bytes in the numbering's order. */
-export function rows(ruleset: Ruleset, places: Places, counts: Float64Array): RuleRow[] {
-  const result: RuleRow[] = []
+/** Which of the rules are wanted: those that have a text in their own, chain or table, and of these a part. */
+export interface Excerpt {
+  search?: string
+  offset?: number
+  limit?: number
+}
+
+/** The rules of a ruleset and the policies of its base chains, in the order in which they are met. */
+function* all(ruleset: Ruleset): Generator<Omit<RuleRow, 'packets' | 'bytes'>> {
   for (const { name: table, chains } of ruleset.tables.values())
     for (const { name: chain, policy, line, rules } of chains.values()) {
-      const push = (index: number, rule: string, at: number) => {
-        const [packets, bytes] = places.count(counts, table, chain, index)
-        result.push({ table, chain, number: index + 1, rule, packets, bytes, line: at })
-      }
-      if (policy !== null) push(-1, `-P ${chain} ${policy}`, line)
-      for (const [index, rule] of rules.entries()) push(index, rule.text, rule.line)
+      if (policy !== null) yield { table, chain, number: 0, rule: `-P ${chain} ${policy}`, line }
+      for (const [index, rule] of rules.entries())
+        yield { table, chain, number: index + 1, rule: rule.text, line: rule.line }
     }
+}
+
+/** Those that are wanted; `counts` are packets and bytes in the numbering's order. */
+export function rows(
+  ruleset: Ruleset,
+  places: Places,
+  counts: Float64Array,
+  { search = '', offset = 0, limit = Number.POSITIVE_INFINITY }: Excerpt = {},
+): RuleRow[] {
+  const wanted = search.toLowerCase()
+  const result: RuleRow[] = []
+  let skipped = 0
+  for (const each of all(ruleset)) {
+    const { table, chain, number, rule } = each
+    if (wanted !== '' && !`${table} ${chain} ${rule}`.toLowerCase().includes(wanted)) continue
+    if (skipped++ < offset) continue
+    if (result.length >= limit) break
+    const [packets, bytes] = places.count(counts, table, chain, number - 1)
+    result.push({ ...each, packets, bytes })
+  }
   return result
 }
 

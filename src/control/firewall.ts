@@ -2,7 +2,6 @@
 import * as z from 'zod'
 import { TABLES } from '../chain/rule.ts'
 import * as answer from './answer.ts'
-import type { RuleRow } from './counts.ts'
 import { done, type Route, whole } from './route.ts'
 
 const flag = z.enum(['true', 'false'], 'true or false').optional()
@@ -22,15 +21,6 @@ const Restore = z.strictObject({
   table: z.enum(TABLES, TABLES.join(', ')).optional().describe('restore this table only'),
 })
 
-/** Those that are asked for, in the order in which they are met. */
-function page(rows: RuleRow[], { search = '', offset = '0', limit }: Record<string, string>): RuleRow[] {
-  const wanted = search.toLowerCase()
-  const found = rows.filter(({ table, chain, rule }) =>
-    `${table} ${chain} ${rule}`.toLowerCase().includes(wanted),
-  )
-  return found.slice(Number(offset), limit === undefined ? undefined : Number(offset) + Number(limit))
-}
-
 export const firewall: readonly Route[] = [
   {
     method: 'GET',
@@ -38,7 +28,8 @@ export const firewall: readonly Route[] = [
     summary: 'Rules in force and the policies of their base chains, with their counters',
     query: Rules,
     answer: z.array(answer.RuleAnswer),
-    handle: ({ fabric }, { query }) => page(fabric.rules(), query),
+    handle: ({ fabric }, { query: { search = '', offset = 0, limit = Number.POSITIVE_INFINITY } }) =>
+      fabric.rules({ search, offset: Number(offset), limit: Number(limit) }),
   },
   {
     method: 'GET',

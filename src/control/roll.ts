@@ -17,6 +17,8 @@ export interface SetRow {
   range: string | null
   /** entries of rules that found no room */
   refused: number
+  /** entries that it has, those that are left out included */
+  count: number
   entries: { element: string; timeout: number | null; nomatch: boolean }[]
 }
 
@@ -25,16 +27,22 @@ function seconds(leftMs: number): number {
   return leftMs <= 0 ? 0 : Math.max(1, Math.floor(leftMs / 1000))
 }
 
-export function contents(arena: Arena, { made, at, members }: Held): Contents {
+/** Of more than `limit` entries so many. */
+export function contents(
+  arena: Arena,
+  { made, at, members }: Held,
+  limit = Number.POSITIVE_INFINITY,
+): Contents {
   const now = monotonicMs()
   const isTimed = made.timeout !== null
   return {
     made,
-    entries: roster.entries(arena, at, now).map(({ address, key, nomatch, timeoutMs }) => ({
+    entries: roster.entries(arena, at, now, limit).map(({ address, key, nomatch, timeoutMs }) => ({
       ...{ address, key, nomatch, timeout: isTimed ? seconds(timeoutMs) : null },
     })),
     members: members
       .filter(({ deadline }) => !isLate(deadline, now))
+      .slice(0, limit)
       .map(({ name, deadline }) => ({
         name,
         timeout: isTimed ? (deadline === 0 ? 0 : seconds((deadline - now) | 0)) : null,
@@ -42,9 +50,9 @@ export function contents(arena: Arena, { made, at, members }: Held): Contents {
   }
 }
 
-export function row(arena: Arena, held: Held, refused: number): SetRow {
+export function row(arena: Arena, held: Held, refused: number, limit?: number): SetRow {
   const { name, type, maxelem, timeout, netmask, first, last } = held.made
-  const { entries, members } = contents(arena, held)
+  const { entries, members } = contents(arena, held, limit)
   const shown = [...entries].map((entry) => ({
     ...{ element: printEntry(held.made, entry), timeout: entry.timeout, nomatch: entry.nomatch },
   }))
@@ -55,6 +63,7 @@ export function row(arena: Arena, held: Held, refused: number): SetRow {
     ...{ name, type, maxelem, timeout, refused },
     netmask: type.startsWith('hash:') && netmask < 32 ? netmask : null,
     range: type === 'bitmap:port' ? `${first}-${last}` : null,
+    count: roster.count(arena, held.at) + held.members.length,
     entries: [...shown, ...listed],
   }
 }

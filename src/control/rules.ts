@@ -198,9 +198,9 @@ export class Rulebook {
     return this.now.sets.has(set)
   }
 
-  rows(): counts.RuleRow[] {
+  rows(excerpt?: counts.Excerpt): counts.RuleRow[] {
     const { ruleset, places } = this.now
-    return counts.rows(ruleset, places, this.counted())
+    return counts.rows(ruleset, places, this.counted(), excerpt)
   }
 
   /** Counters by label; they are read once. */

@@ -252,10 +252,10 @@ export class Sets {
     return element.nomatch ? found < 0 : found > 0
   }
 
-  /** Listings of all sets, or of one. */
-  rows(name?: string): SetRow[] {
+  /** Listings of all sets, or of one, with at most `limit` entries of each. */
+  rows(name?: string, limit?: number): SetRow[] {
     const wanted = name === undefined ? [...this.held.values()] : [this.find(name)]
-    return wanted.map((held) => row(this.arena, held, this.bodies.refused(held.at)))
+    return wanted.map((held) => row(this.arena, held, this.bodies.refused(held.at), limit))
   }
 
   /** As `ipset save` prints them, all or one. */

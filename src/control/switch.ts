@@ -11,7 +11,7 @@ import { HostSide } from '../port/uplink.ts'
 import { Dock } from './berth.ts'
 import { Captures } from './capture/capture.ts'
 import type { Configuration } from './configuration.ts'
-import type { RuleRow } from './counts.ts'
+import type { Excerpt, RuleRow } from './counts.ts'
 import { Crew, framesPerWorker } from './crew.ts'
 import { Events } from './events.ts'
 import type { FlowLog } from './flowlog/log.ts'
@@ -258,9 +258,9 @@ export class Switch extends EventEmitter<Told> {
     return this.inTurn(() => this.works.flushNeighbours(network))
   }
 
-  /** The rules in force with their counters, policies included. */
-  rules(): RuleRow[] {
-    return this.rulebook.rows()
+  /** The rules in force with their counters, policies included; those alone that are wanted. */
+  rules(excerpt?: Excerpt): RuleRow[] {
+    return this.rulebook.rows(excerpt)
   }
 
   /** The rules in force as iptables-save prints them. */

@@ -4,7 +4,7 @@ import { toggleTheme } from './theme.ts'
 import { go, type View } from './view.ts'
 
 const HELP: [string, string][] = [
-  ['1 – 9', 'the sections, in their order'],
+  ['1 – 9, 0', 'the sections, in their order'],
   ['← →', 'the section before, the next one'],
   ['↑ ↓', 'rows and sockets that can be opened'],
   ['Enter', 'opens'],
@@ -49,8 +49,7 @@ export class Keys {
   }
 
   private pressed({ key }: KeyboardEvent, help: HTMLDialogElement): boolean {
-    const number = Number(key)
-    if (number >= 1 && number <= this.views.length) go(this.views[number - 1].name)
+    if (/^\d$/.test(key)) go(this.views[(Number(key) + 9) % 10].name)
     else if (key === '/') this.current().search.focus()
     else if (key === '?') help.showModal()
     else if (key === 't') toggleTheme()

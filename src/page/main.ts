@@ -1,4 +1,4 @@
-/** The page: one switch, seen through nine sections. What it shows comes from /v1/live and the listings; it changes nothing. */
+/** The page: one switch, seen through ten sections. What it shows comes from /v1/live and the listings; it changes nothing. */
 import { byId, element, mark } from './dom.ts'
 import { Drops } from './drops.ts'
 import { Flows } from './flows.ts'
@@ -9,6 +9,7 @@ import { Live } from './live.ts'
 import { Plan } from './plan.ts'
 import { Ports } from './ports.ts'
 import { Rules } from './rules.ts'
+import { Sets } from './sets.ts'
 import { startTheme } from './theme.ts'
 import type { View } from './view.ts'
 import { Why } from './why.ts'
@@ -22,13 +23,13 @@ const header = new Header(world)
 const views: View[] = [
   ...[new Plan(world), new Ports(world), new Drops(world), new Flows(world)],
   ...listings.map((make) => make()),
-  ...[new Rules(), new Why(world)],
+  ...[new Rules(), new Sets(), new Why(world)],
 ]
 let current = views[0]
 
 function tab(view: View, n: number): HTMLElement {
   const { name, title } = view
-  const number = element('kbd', { 'aria-hidden': 'true' }, String(n + 1))
+  const number = element('kbd', { 'aria-hidden': 'true' }, String((n + 1) % 10))
   const attributes = { href: `#${name}`, role: 'tab', id: `tab-${name}`, 'aria-controls': 'panel' }
   return element('a', attributes, title, number)
 }

@@ -13,14 +13,22 @@ export interface SetEntry {
 /** Tries to read a set that nobody changes meanwhile; a set that never rests is read as it comes, each entry once. */
 const TRIES = 8
 
-/** The entries of the set in the slot at `at` that are not late; none of a list. */
-export function entries(arena: Arena, at: number, now: number): SetEntry[] {
+/** How many entries the set in the slot at `at` has, late ones that nobody has removed yet included; none if it is a list. */
+export function count(arena: Arena, at: number): number {
+  const words = arena.i32
+  const body = Atomics.load(words, at >> 2)
+  return body === 0 || words[body + s.TYPE] === s.LIST_SET ? 0 : Atomics.load(words, body + s.COUNT)
+}
+
+/** The entries of the set in the slot at `at` that are not late, at most `limit`; none of a list. */
+export function entries(arena: Arena, at: number, now: number, limit = Number.POSITIVE_INFINITY): SetEntry[] {
   const words = arena.i32
   for (let attempt = 1; ; attempt++) {
     const body = Atomics.load(words, at >> 2)
     if (body === 0 || words[body + s.TYPE] === s.LIST_SET) return []
     const version = Atomics.load(words, body + s.VERSION)
-    const found = words[body + s.TYPE] === s.BITMAP_PORT ? ports(words, body, now) : hashed(words, body, now)
+    const read = words[body + s.TYPE] === s.BITMAP_PORT ? ports : hashed
+    const found = read(words, body, now, limit)
     const isSettled = (version & 1) === 0 && Atomics.load(words, body + s.VERSION) === version
     if (isSettled || attempt === TRIES) return found
   }
@@ -31,12 +39,12 @@ function left(timed: number, deadline: number, now: number): number {
   return deadline === 0 ? 0 : (deadline - now) | 0
 }
 
-function hashed(words: Int32Array, body: number, now: number): SetEntry[] {
+function hashed(words: Int32Array, body: number, now: number, limit: number): SetEntry[] {
   const found = new Map<string, SetEntry>()
   const stride = words[body + s.STRIDE]
   const timed = words[body + s.TIMED]
   // Backwards: an entry that moves meanwhile moves to the front, and is met twice rather than never.
-  for (let place = words[body + s.MASK]; place >= 0; place--) {
+  for (let place = words[body + s.MASK]; place >= 0 && found.size < limit; place--) {
     const e = body + s.HEADER + (place << stride)
     const meta = Atomics.load(words, e + s.META)
     if ((meta & s.LIVE) === 0) continue
@@ -52,10 +60,10 @@ function hashed(words: Int32Array, body: number, now: number): SetEntry[] {
   return [...found.values()]
 }
 
-function ports(words: Int32Array, body: number, now: number): SetEntry[] {
+function ports(words: Int32Array, body: number, now: number, limit: number): SetEntry[] {
   const found: SetEntry[] = []
   const timed = words[body + s.TIMED]
-  for (let port = words[body + s.FIRST]; port <= words[body + s.LAST]; port++) {
+  for (let port = words[body + s.FIRST]; port <= words[body + s.LAST] && found.length < limit; port++) {
     const deadline = words[body + s.HEADER + port - words[body + s.FIRST]]
     const lasts = deadline === s.LASTING
     if (deadline === 0 || (!lasts && ((deadline - now) | 0) <= 0)) continue

@@ -102,6 +102,25 @@ describe('texts', () => {
     expect([fabric.sets.typeOf('a'), fabric.sets.typeOf('b')]).toEqual(['hash:ip', null])
   })
 
+  it('a listing takes a piece of each, and says how many there are', async () => {
+    const fabric = await start()
+    const makes = [
+      'a hash:ip',
+      'b bitmap:port range 1-9',
+      'c hash:net timeout 600',
+      'd list:set',
+      'e hash:net',
+    ]
+    const adds = ['a 1.1.1.1', 'a 2.2.2.2', 'a 3.3.3.3', 'b 5', 'b 6', 'c 10.0.0.0/8', 'd a', 'd b']
+    const lines = [...makes.map((made) => `create ${made}`), ...adds.map((added) => `add ${added}`), '']
+    await restore(fabric, lines.join('\n'))
+    const told = (limit?: number) =>
+      fabric.sets.rows(undefined, limit).map(({ count, entries }) => [count, entries.length].join())
+    expect(told()).toEqual(['3,3', '2,2', '1,1', '2,2', '0,0'])
+    expect(told(1)).toEqual(['3,1', '2,1', '1,1', '2,1', '0,0'])
+    expect(told(0)).toEqual(['3,0', '2,0', '1,0', '2,0', '0,0'])
+  })
+
   it('a snapshot goes on where time has gone meanwhile', async () => {
     const fabric = await start()
     const passed = new Date(Date.now() - 100_000).toISOString()

@@ -1,17 +1,19 @@
 /** The page in Chromium, before a real switch with real traffic. `PICTURES=docs` also writes README's pictures there. */
-import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { contrasts, cramped } from '../lab/audit.ts'
 import { browse, listen } from '../lab/browser.ts'
 import { cleanup } from '../lab/cleanup.ts'
 import { eventually, pause } from '../lab/command.ts'
-import { crowd, pageOf } from '../lab/multitude.ts'
+import { crowd, pageOf, setOf } from '../lab/multitude.ts'
 import { suite } from '../lab/peer.ts'
+import { photograph } from '../lab/picture.ts'
 import { HOSTILE, Scene, WORLD } from '../lab/scene.ts'
 
 const ORIGIN = 'http://127.0.0.1:9477'
-const SECTIONS = ['plan', 'ports', 'drops', 'flows', 'leases', 'macs', 'published', 'rules', 'why']
+const SECTIONS = ['plan', 'ports', 'drops', 'flows', 'leases', 'macs', 'published', 'rules', 'sets', 'why']
+const WALK = `why/udp 10.0.2.17:4000 > ${WORLD}:9999`
+const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true }
 const pictures = process.env.PICTURES
 
 suite('the page', ['chromium', 'iperf3'], () => {
@@ -133,6 +135,19 @@ suite('the page', ['chromium', 'iperf3'], () => {
     await page.locator('.bar input').fill('')
   })
 
+  it('shows sets, their entries, and whether one is among them', async () => {
+    await go('sets')
+    await row('doors').waitFor()
+    await row('guests').locator('.pick').click()
+    const says = (hasText: string) => page.locator('.detail .summary', { hasText }).waitFor()
+    await says('2 entries')
+    await page.locator('.question').fill('10.0.2.99')
+    await page.keyboard.press('Enter')
+    await says('10.0.2.99 is not in guests.')
+    for (const _ of ['what was written', 'the set']) await page.keyboard.press('Escape')
+    await page.locator('.detail').waitFor({ state: 'hidden' })
+  })
+
   it('lists leases, MACs, neighbours and published ports; a host name is text, whatever it says', async () => {
     const stranger = { address: '10.0.2.30', mac: '52:54:00:00:00:30', network: 'default', port: 'vm1' }
     const told = { ...stranger, hostname: HOSTILE, kind: 'dynamic', client: null, expires: null }
@@ -156,7 +171,7 @@ suite('the page', ['chromium', 'iperf3'], () => {
     const at = (name: string) => page.waitForSelector(`#tab-${name}[aria-selected=true]`)
     for (const [n, name] of SECTIONS.entries()) {
       await page.locator('#panel').focus()
-      await page.keyboard.press(String(n + 1))
+      await page.keyboard.press(String((n + 1) % 10))
       await at(name)
       await page.keyboard.press('/')
       expect(await page.evaluate(() => document.activeElement?.tagName)).toBe('INPUT')
@@ -185,13 +200,7 @@ suite('the page', ['chromium', 'iperf3'], () => {
     for (const dark of [false, true]) {
       if (dark) await page.keyboard.press('t')
       expect(await isDark()).toBe(dark)
-      for (const section of [
-        'plan',
-        'ports/web',
-        'drops',
-        'rules',
-        `why/udp 10.0.2.17:4000 > ${WORLD}:9999`,
-      ]) {
+      for (const section of ['plan', 'ports/web', 'drops', 'rules', WALK]) {
         await go(section)
         await pause(100)
         expect(await page.evaluate(contrasts), `${section}, dark: ${dark}`).toEqual([])
@@ -204,15 +213,10 @@ suite('the page', ['chromium', 'iperf3'], () => {
   })
 
   it('fits a phone', async () => {
-    const phone = await open({
-      viewport: { width: 360, height: 740 },
-      hasTouch: true,
-      isMobile: true,
-      reducedMotion: 'reduce',
-    })
+    const phone = await open({ ...PHONE, reducedMotion: 'reduce' })
     await phone.goto(ORIGIN)
     await live(phone)
-    for (const section of [...SECTIONS, 'ports/web', `why/udp 10.0.2.17:4000 > ${WORLD}:9999`]) {
+    for (const section of [...SECTIONS, 'ports/web', WALK]) {
       await go(section, phone)
       await pause(100)
       expect(await phone.evaluate(() => document.documentElement.scrollWidth), section).toBe(360)
@@ -222,7 +226,7 @@ suite('the page', ['chromium', 'iperf3'], () => {
     await phone.close()
   })
 
-  it('holds 20 networks, 300 ports and 10,000 rules', async () => {
+  it('holds 20 networks, 300 ports, 10,000 rules and a set of more', async () => {
     const many = await open()
     await many.route('**/v1/live*', (route) =>
       route.fulfill({ contentType: 'text/event-stream', body: crowd(20, 300) }),
@@ -240,6 +244,10 @@ suite('the page', ['chromium', 'iperf3'], () => {
     await expect.poll(() => many.locator('tbody tr').count()).toBe(400)
     await many.locator('input').fill('10.9.39.15')
     await expect.poll(() => many.locator('tbody tr').count()).toBe(1)
+    await many.route('**/v1/sets?*', (route) => route.fulfill({ json: [setOf(12_345, 10_000)] }))
+    await go('sets/guests', many)
+    await many.locator('.summary', { hasText: 'the first 10\u202f000 of 12\u202f345 entries' }).waitFor()
+    expect(await many.locator('.detail tbody tr').count()).toBe(200)
     await many.close()
   })
 
@@ -267,21 +275,7 @@ suite('the page', ['chromium', 'iperf3'], () => {
 
   if (pictures)
     it('has its picture taken', { timeout: 200_000 }, async () => {
-      const take = (where: Page, name: string) =>
-        where.screenshot({ path: join(pictures ?? '', `page-${name}.png`) })
-      const phone = await open({ viewport: { width: 390, height: 844 }, hasTouch: true })
-      await phone.goto(ORIGIN)
-      await go('plan')
-      await pause(100_000)
-      await take(page, 'light')
-      await take(phone, 'phone')
-      await page.keyboard.press('t')
-      await take(page, 'dark')
-      await go('ports/web')
-      await pause(3000)
-      await take(page, 'charts')
-      await page.keyboard.press('t')
-      await phone.close()
+      await photograph(page, await open({ viewport: { width: 390, height: 844 }, hasTouch: true }), pictures)
     })
 
   it('says that the switch is gone, and goes on when it is there again', async () => {

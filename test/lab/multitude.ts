@@ -1,5 +1,6 @@
 /** What a switch with very many ports and rules would tell the page. */
 import type { Picture, PortPicture, PortRates, Sample } from '../../src/control/live/live.ts'
+import type { SetRow } from '../../src/control/roll.ts'
 import type { NetworkRow } from '../../src/control/rows.ts'
 
 function network(name: string, ports: number): NetworkRow {
@@ -40,4 +41,13 @@ export function pageOf(count: number, { searchParams }: URL): object[] {
   }))
   const found = rules.filter(({ rule }) => rule.includes(searchParams.get('search') ?? ''))
   return found.slice(0, Number(searchParams.get('limit')))
+}
+
+/** A set that has so many entries, of which so many are told. */
+export function setOf(count: number, told: number): SetRow {
+  const entries = Array.from({ length: told }, (_, n) => ({
+    ...{ element: `10.9.${n >> 8}.${n & 255}`, timeout: null, nomatch: false },
+  }))
+  const plain = { maxelem: 65_536, timeout: null, netmask: null, range: null, refused: 0 }
+  return { name: 'guests', type: 'hash:ip', ...plain, count, entries }
 }

@@ -13,6 +13,12 @@ export const OUTSIDE = '192.0.2.10'
 /** A comment that would be a script where text is taken for markup. */
 export const HOSTILE = '<img src=x onerror=window.broken=1>'
 
+const SETS = `create guests hash:ip
+add guests 10.0.2.15
+add guests 10.0.2.16
+create doors hash:ip,port timeout 600
+`
+
 const RULES = `*nat
 -A PREROUTING -i default-uplink -p tcp --dport 2222 -m comment --comment "ssh to build" -j DNAT --to-destination 10.0.2.17:22
 COMMIT
@@ -53,9 +59,11 @@ export class Scene {
   static async open(): Promise<Scene> {
     const scene = new Scene()
     await scene.daemon.up()
-    const file = join(scene.daemon.folder, 'rules.v4')
-    writeFileSync(file, RULES)
-    await scene.daemon.cli('rules', 'restore', file)
+    for (const [kind, text] of Object.entries({ set: SETS, rules: RULES })) {
+      const file = join(scene.daemon.folder, kind)
+      writeFileSync(file, text)
+      await scene.daemon.cli(kind, 'restore', file)
+    }
     return scene
   }
 
