@@ -75,7 +75,8 @@ function pages(tree, readme) {
       also('bridgeport.yaml(5)', 'bridgeport.service(8)'),
     'bridgeport.yaml.5':
       head({ name: 'bridgeport.yaml', number: 5, version, does: 'configuration of a Bridgeport switch' }) +
-      `.SH DESCRIPTION\n${section(readme, 'Configuration')}.SH RULES\n${section(readme, 'Rules')}${files}` +
+      `.SH DESCRIPTION\n${section(readme, 'Configuration')}.SH "GUESTS BY SOCKET"\n${section(readme, 'Guests by socket')}` +
+      `.SH RULES\n${section(readme, 'Rules')}${files}` +
       also('bridgeport(1)', 'bridgeport.service(8)'),
     'bridgeport.service.8':
       head({
