@@ -226,6 +226,12 @@ export class Plant {
     return member
   }
 
+  /** The same for many, whose interfaces go at once. */
+  shutAll(members: Member[]): void {
+    device.sweep(members.flatMap((member) => member.device ?? []))
+    for (const member of members) this.shut(member)
+  }
+
   /** Gives back a port's place in the arena. */
   release(member: Member, incarnation: number): void {
     if (member.memoryAt < 0) return

@@ -105,10 +105,8 @@ export class Works {
     plant.statics.prune()
     await this.swap()
     await this.flowLog.settle(next.flowLog)
-    for (const member of removed) {
-      this.ends.drop(member)
-      if (!closed.includes(member)) plant.shut(member)
-    }
+    for (const member of removed) this.ends.drop(member)
+    plant.shutAll(removed.filter((member) => !closed.includes(member)))
     const kept = new Set([...plant.nets.values()].map((net) => net.index))
     for (const net of before.nets.values()) if (!kept.has(net.index)) plant.freeTable(net)
     for (const each of stale(led, plant.ground.redirects))
@@ -156,7 +154,7 @@ export class Works {
   /** Undoes a change that failed half way: what was opened is closed, what had to go first is opened again. */
   private async revert(before: Before, opened: Member[], closed: Member[]): Promise<void> {
     const { plant } = this
-    for (const member of opened) plant.shut(member)
+    plant.shutAll(opened)
     for (const net of plant.nets.values()) {
       if (before.nets.get(net.name)?.index !== net.index) plant.freeTable(net)
     }
@@ -253,7 +251,7 @@ export class Works {
     await this.crew.end()
     await this.flowLog.settle(null)
     this.host.close()
-    for (const member of this.plant.members.values()) this.plant.shut(member)
+    this.plant.shutAll([...this.plant.members.values()])
     this.plant.members.clear()
     this.plant.ground.close()
     this.plant.arena.close()
@@ -263,7 +261,9 @@ export class Works {
   closeNow(): void {
     this.crew.stop()
     this.host.close()
-    for (const { device: held, line } of this.plant.members.values()) {
+    const members = [...this.plant.members.values()]
+    device.sweep(members.flatMap(({ device: held }) => held ?? []))
+    for (const { device: held, line } of members) {
       line?.leave()
       if (held) device.leave(held)
     }

@@ -92,6 +92,8 @@ export interface Cold {
   deviceOpen(options: DeviceOptions): Device
   /** Removes an interface; absent is not an error. Returns whether it was there. */
   linkDelete(netns: string, ifname: string): boolean
+  /** Removes links by their indexes, all at once; those that are gone already are no error. */
+  linkSweep(netns: string, ifindexes: number[]): void
   linkSet(options: LinkOptions): void
   /** One link, or null if there is none of that name. */
   linkGet(netns: string, ifname: string): Link | null

@@ -187,6 +187,31 @@ export function close(device: Device): void {
   leave(device)
 }
 
+/** Removes the links of a namespace that `goes` knows by their alias, all at once: one by one each takes 20 ms. Returns their names. */
+function removeAll(netns: string, goes: (alias: string) => boolean): string[] {
+  const going = native.linkList(netns).filter(({ alias }) => goes(alias))
+  const indexes = going.map(({ ifindex }) => ifindex)
+  if (going.length > 0) native.linkSweep(netns, indexes)
+  return going.map(({ ifname }) => ifname)
+}
+
+/** Removes the interfaces of several devices that are closed next; their descriptors only tell so. */
+export function sweep(devices: Iterable<Device>): void {
+  const places = new Map<string, Set<string>>()
+  for (const { spec, card } of devices) {
+    if (card !== null || spec.type === 'socket') continue
+    const aliases = places.get(spec.netns) ?? new Set()
+    places.set(spec.netns, aliases.add(spec.alias))
+  }
+  for (const [netns, aliases] of places) {
+    try {
+      if (aliases.size > 1) removeAll(netns, (alias) => aliases.has(alias))
+    } catch {
+      // The namespace is gone, and the interfaces with it; else each goes when it is closed.
+    }
+  }
+}
+
 /** Removes the interface of a qemu-tap, and the reaper's note of it. */
 export function remove(spec: DeviceSpec): void {
   try {
@@ -238,9 +263,7 @@ export function present(ifname: string): boolean {
 
 /** Removes interfaces that a killed switch of the same instance left; returns their names. */
 export function reclaim(instance: string): string[] {
-  const left = native.linkList('').filter((each) => each.alias.startsWith(`bridgeport:${instance}:`))
-  for (const each of left) native.linkDelete('', each.ifname)
-  return left.map((each) => each.ifname)
+  return removeAll('', (alias) => alias.startsWith(`bridgeport:${instance}:`))
 }
 
 /** The uid of a user name or number; throws a NativeError for an unknown one, -1 for null. */

@@ -49,7 +49,7 @@ suite('scale', ['cap', 'iperf3'], () => {
     )
     expect((await Promise.all(reaches)).map((result) => result.status)).toEqual(spaces.map(() => 0))
     process.stdout.write(`100 ports: ${Math.round(daemon.rss() / megabyte)} MB\n`)
-    await daemon.stop()
+    expect(await daemon.stop()).toBe(0)
     await leavesNothing(daemon)
   }, 120_000)
 

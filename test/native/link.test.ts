@@ -113,6 +113,18 @@ suite('link', ['setpriv'], () => {
     expect(found).toEqual(['EPERM', 'RTM_SETLINK flags', 'lo'])
   })
 
+  it('deletes many at once, whoever of them is gone already, and no other', async () => {
+    const room = new Namespace('link')
+    const links = [1, 2, 3, 4].map((number) => `tuntap add d${number} mode tap`)
+    await room.exec(['ip', '-batch', '-'], { input: links.join('\n') })
+    const indexes = [1, 2, 3].map((number) => native.linkGet(room.path, `d${number}`)?.ifindex ?? 0)
+    native.linkDelete(room.path, 'd2')
+    native.linkSweep(room.path, indexes)
+    expect(room.interfaces()).toEqual(['d4'])
+    native.linkSweep(room.path, indexes)
+    expect(room.interfaces()).toEqual(['d4'])
+  })
+
   it('deletes', () => {
     expect(native.linkDelete(netns, 'veth0')).toBe(true)
     expect(inside.interfaces()).toEqual([])
