@@ -8,8 +8,7 @@
 namespace bridgeport {
 
 // The task at byte `at`: where the ring lies, its words, the writer's position, bytes of a frame to keep, port, direction, where the block
-// lies, how many of its frames. Behind it a column of positions in the block, and one where each record's int32 position is written, -1 if
-// there was no room.
+// lies, how many of its frames. Behind it a column of positions in the block, and one where each record's int32 position is written, or kNoRoom.
 struct Task {
   int32_t ringAt, words, head, snap, port, direction, blockAt, count;
   int32_t positions[kBurst];
@@ -20,6 +19,7 @@ struct Task {
 constexpr size_t kTail = 16;
 constexpr size_t kLost = 32;
 constexpr size_t kHeader = 48;
+constexpr int32_t kNoRoom = -2;
 constexpr int32_t kWrap = 0;
 constexpr int32_t kBlock = 6;
 constexpr int32_t kFlags = 2 | (4 << 16);
@@ -66,7 +66,7 @@ static napi_value recordFrames(napi_env env, napi_callback_info info) {
     int32_t size = (kept + 3) / 4 + static_cast<int32_t>(kFrameAt + kOptions);
     int32_t place = task.head & (task.words - 1);
     int32_t skipped = place + size > task.words ? task.words - place : 0;
-    task.places[n] = -1;
+    task.places[n] = kNoRoom;
     if (difference(sum(task.head, skipped + size), tail) > task.words) {
       header[kLost]++;
       continue;

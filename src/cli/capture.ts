@@ -1,18 +1,18 @@
 /** `bridgeport capture`: frames as pcapng, into a file or a pipe. */
 import { setPriority } from 'node:os'
-import type { Command } from 'commander'
-import { CAPTURE_HEADER } from '../control/capture/pcapng.ts'
+import { type Command, Option } from 'commander'
+import { CAPTURE_HEADER, SNAP_MAX } from '../control/capture/pcapng.ts'
 import { Refusal } from '../control/refusal.ts'
 import { Intake } from './capture/intake.ts'
 import { Outlet } from './capture/outlet.ts'
 import { Tally } from './capture/tally.ts'
 import { call, socketOf, understood, unreachable } from './client.ts'
-import { withSocket } from './option.ts'
+import { whole, withSocket } from './option.ts'
 
 interface Options {
   write?: string
-  count?: string
-  snap?: string
+  count?: number
+  snap?: number
   drops?: boolean
   direction?: string
   all?: boolean
@@ -33,7 +33,7 @@ async function queryOf(socket: string, words: string[], options: Options): Promi
   if (options.drops) query.set('drops', 'true')
   for (const key of ['count', 'snap', 'direction'] as const) {
     const value = options[key]
-    if (value !== undefined) query.set(key, value)
+    if (value !== undefined) query.set(key, String(value))
   }
   if (rest.length > 0) query.set('filter', rest.join(' '))
   return query
@@ -113,10 +113,14 @@ export function capture(program: Command): void {
     .argument('[name]', 'a port, a network, or NETWORK-uplink, which is the way outside')
     .argument('[filter...]', 'which frames, in the language of tcpdump; see man 7 pcap-filter')
     .option('-w, --write <file>', 'a file of mode 0600 instead of standard output')
-    .option('-c, --count <count>', 'end after so many frames')
-    .option('-s, --snap <bytes>', 'keep only the beginning of each frame')
+    .option('-c, --count <count>', 'end after so many frames', whole(1, Number.MAX_SAFE_INTEGER))
+    .option('-s, --snap <bytes>', 'keep only the beginning of each frame', whole(1, SNAP_MAX))
     .option('--drops', 'only frames that are dropped; without a name those of every port')
-    .option('--direction <way>', 'in: that the switch receives, out: that it sends')
+    .addOption(
+      new Option('--direction <way>', 'in: that the switch receives, out: that it sends').choices([
+        ...['in', 'out', 'both'],
+      ]),
+    )
     .option('--all', 'every port and uplink; all words are the filter then')
     .addHelpText(
       'after',

@@ -1,5 +1,5 @@
 /** Options that several commands share. */
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 
 export function withSocket(command: Command): Command {
   return command.option('--socket <path>', 'socket of the switch ($BRIDGEPORT_SOCKET)')
@@ -10,6 +10,23 @@ export function daemonSocket(command: Command): { socket?: string; fallback?: st
   const { socket } = command.optsWithGlobals<{ socket?: string }>()
   const fallback = process.env.BRIDGEPORT_SOCKET
   return { ...(socket ? { socket } : {}), ...(fallback ? { fallback } : {}) }
+}
+
+/** An option's number between two bounds. */
+export function between(least: number, most: number): (given: string) => number {
+  return (given) => {
+    const value = Number(given)
+    if (given.trim() !== '' && value >= least && value <= most) return value
+    throw new InvalidArgumentError(`Give a number from ${least} to ${most}.`)
+  }
+}
+
+/** An option's whole number between two bounds. */
+export function whole(least: number, most: number): (given: string) => number {
+  return (given) => {
+    if (/^\d+$/.test(given)) return between(least, most)(given)
+    throw new InvalidArgumentError(`Give a whole number from ${least} to ${most}.`)
+  }
 }
 
 /** Digits as a number; anything else stays as it stood, so that the daemon's line can show it. */

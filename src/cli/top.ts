@@ -1,8 +1,8 @@
 /** `bridgeport top`: what the switch does now, moment after moment on a terminal, or once for a script. */
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { Refusal } from '../control/refusal.ts'
 import { socketOf } from './client.ts'
-import { withSocket } from './option.ts'
+import { between, withSocket } from './option.ts'
 import { type Wish, watch } from './top/feed.ts'
 import { Screen } from './top/screen.ts'
 import { Session } from './top/session.ts'
@@ -15,15 +15,6 @@ interface Options {
   interval: number
   network?: string
   flows: number
-}
-
-/** An option's number between two bounds. */
-function between(least: number, most: number): (given: string) => number {
-  return (given) => {
-    const value = Number(given)
-    if (given.trim() !== '' && value >= least && value <= most) return value
-    throw new InvalidArgumentError(`Give a number from ${least} to ${most}.`)
-  }
 }
 
 /** The first moment that has rates. */

@@ -10,7 +10,7 @@ import type { Port } from '../port/port.ts'
 import { type Burst, reasonOf, UNDECIDED } from './burst.ts'
 import { RULE_DROPPED, RULE_REJECTED } from './reason.ts'
 import { INBOUND, OUTBOUND, SLOTS } from './record.ts'
-import { type Recorder, TASK_LENGTH } from './recorder.ts'
+import { type Recorder, TASK_LENGTH, UNWANTED } from './recorder.ts'
 
 /** bytes: a recorder's task, and a block for a single frame */
 export const SCRATCH_LENGTH = TASK_LENGTH + BLOCK_LENGTH
@@ -28,9 +28,9 @@ export class Capture {
   /** int32 position of the block for a single frame, and where its record is */
   private readonly single: number
   private readonly place = new Int32Array(1)
-  /** by slot and position: the record of a frame that came in, of one that leaves; -1 for none */
-  private readonly entered = new Int32Array(SLOTS * BURST).fill(-1)
-  private readonly left = new Int32Array(SLOTS * BURST).fill(-1)
+  /** by slot and position: the record of a frame that came in, of one that leaves; negative if there is none */
+  private readonly entered = new Int32Array(SLOTS * BURST).fill(UNWANTED)
+  private readonly left = new Int32Array(SLOTS * BURST).fill(UNWANTED)
   /** by slot: some frame of the burst may have to be told of when it is dropped */
   private readonly unsettled = new Int32Array(SLOTS)
   /** by slot: how many frames of what leaves have a record */
@@ -48,7 +48,7 @@ export class Capture {
   /** Nothing is known of the positions of a burst, which may have come by several ports. */
   begin(): void {
     this.watchers.fill(0)
-    this.entered.fill(-1)
+    this.entered.fill(UNWANTED)
   }
 
   /**
@@ -64,7 +64,7 @@ export class Capture {
       const { block } = burst
       const isLater = recorder.drops || !isHome
       // Positions still tell of the burst before.
-      if (isLater) this.entered.fill(-1, s * BURST + from, s * BURST + to)
+      if (isLater) this.entered.fill(UNWANTED, s * BURST + from, s * BURST + to)
       else if (recorder.record(block, from, to, port.index, INBOUND, this.entered, s * BURST) === 0) {
         unwanted |= 1 << s
         continue
@@ -91,9 +91,10 @@ export class Capture {
         const why = reasonOf(burst.verdict[i])
         if (why < 0 || (this.watchers[i] & (1 << s)) === 0) continue
         const rule = why === RULE_DROPPED || why === RULE_REJECTED ? burst.rule[i] : 0
-        const record = recorder.drops ? -1 : this.entered[s * BURST + i]
+        const record = recorder.drops ? UNWANTED : this.entered[s * BURST + i]
         if (record >= 0) recorder.spoil(record, why, rule)
-        else this.lose(recorder, burst.frame(i), burst.length(i), this.origins[i], INBOUND, why, rule)
+        else if (record === UNWANTED)
+          this.lose(recorder, burst.frame(i), burst.length(i), this.origins[i], INBOUND, why, rule)
       }
     }
   }
@@ -116,7 +117,7 @@ export class Capture {
     for (let s = 0; s < SLOTS; s++) {
       const recorder = this.recorders[s]
       if ((port.watched & (1 << s)) === 0 || recorder === null || !recorder.outbound) continue
-      const record = recorder.drops || this.leaving[s] === 0 ? -1 : this.left[s * BURST + i]
+      const record = recorder.drops || this.leaving[s] === 0 ? UNWANTED : this.left[s * BURST + i]
       if (record >= 0) recorder.spoil(record, why, 0)
       else if (recorder.drops)
         this.lose(recorder, i32[block + i], i32[block + LENGTHS + i], port.index, OUTBOUND, why, 0)

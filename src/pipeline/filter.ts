@@ -109,6 +109,7 @@ function mistake(program: Int32Array, i: number, count: number): string {
     if (!byX && SHIFTS.includes(bare) && (k < 0 || k > 31)) return `it shifts by ${k >>> 0} bits`
     return ''
   }
+  if (code in FIXED_LOADS && k < 0) return 'it asks what only the kernel knows of a frame; see --direction'
   const known = RETURNS.includes(code) || code === HEADER_LENGTH || code in PLAIN
   return known || code in FIXED_LOADS || code in INDEXED_LOADS ? '' : `0x${code.toString(16)} is no code`
 }

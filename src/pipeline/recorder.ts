@@ -19,6 +19,8 @@ const BLOCK_AT = 6
 const COUNT = 7
 const CHOSEN = 8
 const PLACES = CHOSEN + BURST
+/** Instead of where a record is: the filter wanted none. A smaller number: there was no room, and it is counted as lost. */
+export const UNWANTED = -1
 /** bytes of a task */
 export const TASK_LENGTH = (PLACES + BURST) * 4
 
@@ -51,7 +53,7 @@ export class Recorder {
 
   /**
    * Records what the filter lets through of frames `from` to `to` of a block (int32 position). Where each one's record is, an int32 position,
-   * is written into `places` from `base` on, by the frame's position in the block, -1 for none; returns how many the filter let through.
+   * is written into `places` from `base` on, by the frame's position in the block, negative if it has none; returns how many the filter let through.
    */
   record(
     block: number,
@@ -76,7 +78,7 @@ export class Recorder {
     i32[task + COUNT] = count
     recordFrames(this.taskAt)
     this.head = i32[task + POSITION]
-    if (count < to - from) places.fill(-1, base + from, base + to)
+    if (count < to - from) places.fill(UNWANTED, base + from, base + to)
     for (let n = 0; n < count; n++) places[base + i32[task + CHOSEN + n]] = i32[task + PLACES + n]
     return count
   }

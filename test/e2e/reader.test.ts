@@ -122,7 +122,7 @@ suite('readers of captures', ['tcpdump', 'tshark', 'bash', 'iperf3', 'curl'], ()
       ['a', 'ip', 'protochain', '6'],
       /^bridgeport: filter ip protochain 6: instruction \d+ of the filter: it jumps back/,
     ],
-    [['a', '-c', 'x'], /count.*an integer from 1/],
+    [['a', 'inbound'], /^bridgeport: filter inbound: .*see --direction/],
     [['a', '-w', '/nowhere/f'], /^bridgeport: file \/nowhere\/f: .*choose another with -w/],
   ])('are refused: %j', async (argv, line) => {
     const { status, stderr } = await daemon.attempt(['capture', '-w', '/dev/null', ...argv])

@@ -177,6 +177,14 @@ describe('a reader that is slow', () => {
     rig.send(0, frame(broadcast, station(1)))
     expect(tape.play()).toHaveLength(2)
   })
+  it('loses a frame once that is dropped as well', () => {
+    const { rig, tape } = scene({ words: 1024 }, { ports: [{ isolated: true }, { isolated: true }] })
+    for (let i = 0; i < 100; i++) rig.send(0, frame(broadcast, station(1)))
+    const played = tape.play()
+    expect(played.length).toBeGreaterThan(30)
+    expect(played.every(({ reason }) => reason === 'no_destination')).toBe(true)
+    expect(played.length + tape.lost).toBe(100)
+  })
   it('finds whole records only, whatever was sent and however seldom it reads', () => {
     const random = new Random(20_261_121)
     const { rig, tape } = scene({ words: 4096 }, { ports: [{ macLimit: 3 }, {}, {}] })

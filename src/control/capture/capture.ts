@@ -16,6 +16,7 @@ import type { Member } from '../member.ts'
 import type { Plant } from '../plant.ts'
 import { Absent, Busy, Refusal } from '../refusal.ts'
 import { Pace } from './pace.ts'
+import { SNAP_MAX } from './pcapng.ts'
 import { Recording, type Watched } from './recording.ts'
 import { Reel } from './reel.ts'
 
@@ -23,9 +24,6 @@ import { Reel } from './reel.ts'
 const RINGS_LENGTH = 2 ** 24
 /** How often the rings are read, in milliseconds: they hold 20 ms of 800 MB/s. */
 const READ_MS = 20
-/** libpcap's own largest */
-export const SNAP_MAX = 262_144
-
 /** What somebody wants to see: a port, a network's ports, or with neither every port and uplink. */
 export interface Wanted {
   port?: string

@@ -2,8 +2,8 @@
 import * as z from 'zod'
 import * as answer from '../answer.ts'
 import { done, type Route, whole } from '../route.ts'
-import { SNAP_MAX, type Wanted } from './capture.ts'
-import { CAPTURE_HEADER } from './pcapng.ts'
+import type { Wanted } from './capture.ts'
+import { CAPTURE_HEADER, SNAP_MAX } from './pcapng.ts'
 
 const EXPRESSION_MAX = 8192
 

@@ -19,6 +19,9 @@ const FILTER_TEXT = 0
 const COMMENT = 1
 const OPTION_LENGTH_MAX = 0xffff
 
+/** Bytes of a frame that can be kept: libpcap's own largest. */
+export const SNAP_MAX = 262_144
+
 /** The header of an answer that says which capture it is: its end is asked by that number. */
 export const CAPTURE_HEADER = 'bridgeport-capture'
 

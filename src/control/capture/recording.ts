@@ -7,9 +7,9 @@ import { arch, cpus, release, type } from 'node:os'
 import type { Writable } from 'node:stream'
 import type { Arena } from '../../memory/arena.ts'
 import { PORT_COUNT_MAX } from '../../memory/counters.ts'
-import { REASONS } from '../../pipeline/reason.ts'
 import { BLOCK } from '../../pipeline/record.ts'
 import { version } from '../version.ts'
+import { Comments } from './comment.ts'
 import type { Pace } from './pace.ts'
 import * as pcapng from './pcapng.ts'
 import type { Reel } from './reel.ts'
@@ -23,7 +23,6 @@ const EXCESS = 2 ** 18
 const HELD = 2 ** 22
 /** What a burst may still be working on while others are read already, in milliseconds; only several workers' records are held back. */
 const UNSETTLED_MS = 5
-const COMMENTS_MAX = 1000
 
 /** A port that is watched. */
 export interface Watched {
@@ -76,7 +75,7 @@ export class Recording {
   private readonly interfaces = new Map<string, Interface>()
   /** by index of a port */
   private readonly members: Interface[] = new Array(PORT_COUNT_MAX)
-  private readonly comments = new Map<string, Buffer>()
+  private readonly comments: Comments
   private readonly beganMs = Date.now()
   private readonly batch = Buffer.allocUnsafeSlow(BATCH + EXCESS)
   /** what is written before anything else is taken */
@@ -96,6 +95,7 @@ export class Recording {
     this.terms = terms
     this.sight = sight
     this.reels = reels
+    this.comments = new Comments(sight.blame)
     this.left = terms.count
     this.closed = new Promise((resolve) => {
       this.close = resolve
@@ -284,25 +284,10 @@ export class Recording {
     totals.frames += count
     this.left -= count
     const bytes = u8.subarray(begin << 2, at << 2)
-    const size = isDropped ? this.annotate(into, bytes, i32[begin], i32[at - 2]) : bytes.length
-    if (!isDropped) into.set(bytes)
     reel.pass(at - begin)
-    return size
-  }
-
-  /** Copies the record of a frame that was dropped, with a comment that says why; returns its bytes. */
-  private annotate(into: Buffer, record: Uint8Array, type: number, rule: number): number {
-    const key = `${type} ${rule}`
-    let comment = this.comments.get(key)
-    if (comment === undefined) {
-      const by = rule === 0 ? '' : this.sight.blame(rule)
-      comment = pcapng.comment(
-        `dropped: ${REASONS[pcapng.reasonOf(type)].name}${by === '' ? '' : ` by ${by}`}`,
-      )
-      if (this.comments.size === COMMENTS_MAX) this.comments.clear()
-      this.comments.set(key, comment)
-    }
-    return pcapng.annotate(into, record, comment)
+    if (isDropped) return pcapng.annotate(into, bytes, this.comments.of(i32[begin], i32[at - 2]))
+    into.set(bytes)
+    return bytes.length
   }
 }
 
