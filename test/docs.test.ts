@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { parse as parseYaml } from 'yaml'
 import { check, DEFAULT, entries, parse } from '../src/control/file.ts'
+import { Exposition } from '../src/control/metrics/exposition.ts'
 import { gather } from '../src/control/metrics/figures.ts'
+import { Kept } from '../src/control/metrics/kept.ts'
 import { expose } from '../src/control/metrics/metrics.ts'
 import { MODES, Network, Port, File as Root } from '../src/control/schema.ts'
 import { timeouts } from '../src/gateway/timeout.ts'
@@ -210,25 +212,16 @@ describe('metrics', () => {
       // A frame that nobody receives: the family of drops shows a sample with its labels.
       fabric.memory('a').send(new Uint8Array(60).fill(0xff, 0, 6).fill(2, 6, 12))
       await eventually('a drop', () => fabric.ports().some((row) => row.drops.no_destination))
-      const figures = await gather(fabric, 1)
+      const figures = await gather(fabric, new Kept(), 1)
       // What only a way outside has, or a guest behind a socket brings about: a sample each, for its labels.
       const rows = [{ network: 'lab', protocol: 'tcp', state: 'ESTABLISHED', count: 1 }]
-      const plug = {
-        path: '/s',
-        peer: null,
-        role: 'server' as const,
-        connected: false,
-        guest: null,
-        fault: '',
-      }
-      const socket = { ...plug, faults: { protocol: 1 } }
-      const exposition = await expose({
-        ...figures,
+      const more = {
         flows: { ...figures.flows, rows },
         endpoints: [{ network: 'lab', used: 1, capacity: 1 }],
-        ports: figures.ports.map((row) => ({ ...row, socket })),
-      })
-      const text = String(exposition.end())
+        ports: figures.ports.map((row) => ({ ...row, faults: { protocol: 1 } })),
+      }
+      const page = await expose(new Exposition(), { ...figures, ...more }, '')
+      const text = String(page.text)
       const families = [...text.matchAll(/^# TYPE (bridgeport_\w+)/gm)].map(([, name = '']) => name)
       const labels = (name: string) =>
         [...text.matchAll(new RegExp(`^${name}(?:_bucket)?\\{(.*)\\} `, 'gm'))].flatMap(([, list = '']) =>

@@ -78,7 +78,9 @@ export class Api {
     app.get('/healthz', (_request, reply) => reply.type('text/plain').send('ok\n'))
     app.get('/metrics', async (_request, reply) => {
       const { metrics } = api.serving as Serving
-      return reply.type(metrics.contentType).send(await metrics.scrape())
+      const page = await metrics.scrape()
+      reply.raw.once('close', page.borrow())
+      return reply.type(metrics.contentType).send(page.text)
     })
     servePage(app)
     for (const route of routes) api.add(route)

@@ -17,12 +17,12 @@ export interface RuleRow {
   line: number
 }
 
-/** Rules with one label in one chain, together. */
-export interface RuleSample {
+/** What metrics show, in columns: a place for all rules of a chain with one label. */
+export interface RuleSamples {
   /** table, chain and rule, as a metric's labels */
-  labels: string
-  packets: number
-  bytes: number
+  series: string[]
+  packets: Float64Array
+  bytes: Float64Array
 }
 
 /** Rules that metrics tell apart; what is beyond is summed by table, as chain and rule OTHER. */
@@ -82,11 +82,11 @@ export function rows(
 /** Where the counters of rules are, and under which label they are summed. */
 export class Places {
   private readonly byRule = new Map<string, number[]>()
-  private readonly samples: RuleSample[] = []
-  /** by counter: its sample */
+  /** null until somebody scrapes */
+  private samples: RuleSamples | null = null
+  /** by counter: its place among the samples */
   private readonly sampleOf: Int32Array
   private readonly ruleset: Ruleset
-  private isLabelled = false
 
   constructor(ruleset: Ruleset, numbering: Numbering | null) {
     this.ruleset = ruleset
@@ -106,23 +106,21 @@ export class Places {
     return counter === undefined ? [0, 0] : [counts[2 * counter] ?? 0, counts[2 * counter + 1] ?? 0]
   }
 
-  /** Sums by label. Labels are made at the first call: a switch that nobody scrapes needs none. */
-  sum(counts: Float64Array): readonly RuleSample[] {
-    if (!this.isLabelled) this.label()
-    for (const sample of this.samples) {
-      sample.packets = 0
-      sample.bytes = 0
+  /** Sums by label, which the next call changes. Labels are made at the first call: a switch that nobody scrapes needs none. */
+  sum(counts: Float64Array): RuleSamples {
+    this.samples ??= this.label()
+    const { samples, sampleOf } = this
+    const { packets, bytes } = samples
+    packets.fill(0)
+    bytes.fill(0)
+    for (let counter = 0; counter < sampleOf.length; counter++) {
+      packets[sampleOf[counter]] += counts[2 * counter] ?? 0
+      bytes[sampleOf[counter]] += counts[2 * counter + 1] ?? 0
     }
-    this.sampleOf.forEach((at, counter) => {
-      const sample = this.samples[at]
-      sample.packets += counts[2 * counter] ?? 0
-      sample.bytes += counts[2 * counter + 1] ?? 0
-    })
-    return this.samples
+    return samples
   }
 
-  private label(): void {
-    this.isLabelled = true
+  private label(): RuleSamples {
     const known = new Map<string, number>()
     for (const [key, counters] of this.byRule) {
       const [table = '', chain = ''] = key.split(' ')
@@ -132,13 +130,12 @@ export class Places {
         const name = labels(own)
         const isBeyond = !known.has(name) && known.size >= SAMPLES
         const shown = isBeyond ? labels({ table, chain: OTHER, rule: OTHER }) : name
-        const place = known.get(shown) ?? this.samples.length
-        if (place === this.samples.length) {
-          known.set(shown, place)
-          this.samples.push({ labels: shown, packets: 0, bytes: 0 })
-        }
+        const place = known.get(shown) ?? known.size
+        known.set(shown, place)
         this.sampleOf[counter] = place
       })
     }
+    const columns = { packets: new Float64Array(known.size), bytes: new Float64Array(known.size) }
+    return { series: [...known.keys()], ...columns }
   }
 }

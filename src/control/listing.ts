@@ -116,7 +116,7 @@ function socket({ spec, line, device: held }: Member): SocketRow | null {
 }
 
 /** The state of a port as its interface shows it now. */
-function look(member: Member): { state: Member['state']; reason: string } {
+export function look(member: Member): { state: Member['state']; reason: string } {
   const { device: held, spec, state, reason } = member
   if (!held || member.line !== null) return { state, reason }
   if (device.isRunning(held)) return { state: 'up', reason: '' }

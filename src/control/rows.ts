@@ -151,28 +151,29 @@ function histogram(block: Float64Array, at: number, buckets: number): number[] {
 
 export class Totaliser {
   private readonly blocks: Float64Array[]
+  /** a port's row over all workers */
+  private readonly sums = new Float64Array(counters.ROW)
 
   constructor(arena: Arena, workers: number) {
     this.blocks = Array.from({ length: workers }, (_, w) => counters.block(arena, w))
   }
 
-  private sum(at: number): number {
-    return this.blocks.reduce((sum, block) => sum + block[at], 0)
-  }
-
   port(index: number): Totals {
     const row = counters.rowOf(index)
+    const { blocks, sums } = this
+    sums.fill(0)
+    for (const block of blocks) for (let n = 0; n < counters.ROW; n++) sums[n] += block[row + n]
     const drops: Record<string, number> = {}
-    REASONS.forEach(({ name }, number) => {
-      const count = this.sum(row + counters.DROPS + number)
-      if (count > 0) drops[name] = count
-    })
+    for (let n = 0; n < REASONS.length; n++) {
+      const count = sums[counters.DROPS + n]
+      if (count > 0) drops[REASONS[n].name] = count
+    }
     return {
-      rxFrames: this.sum(row + counters.RX_FRAMES),
-      rxBytes: this.sum(row + counters.RX_BYTES),
-      txFrames: this.sum(row + counters.TX_FRAMES),
-      txBytes: this.sum(row + counters.TX_BYTES),
-      unlearned: this.sum(row + counters.UNLEARNED),
+      rxFrames: sums[counters.RX_FRAMES],
+      rxBytes: sums[counters.RX_BYTES],
+      txFrames: sums[counters.TX_FRAMES],
+      txBytes: sums[counters.TX_BYTES],
+      unlearned: sums[counters.UNLEARNED],
       drops,
     }
   }

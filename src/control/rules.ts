@@ -204,7 +204,7 @@ export class Rulebook {
   }
 
   /** Counters by label; they are read once. */
-  samples(): readonly counts.RuleSample[] {
+  samples(): counts.RuleSamples {
     return this.now.places.sum(this.counted())
   }
 

@@ -6,8 +6,6 @@ import {
   ASSURED,
   CONFIRMED,
   DEADLINE,
-  HEADER,
-  HIGH,
   NETWORKS,
   PORTS,
   SEEN_REPLY,
@@ -15,7 +13,7 @@ import {
   STATUS,
   WORDS,
 } from '../../table/flow.ts'
-import type { FlowSource } from '../flows.ts'
+import { type FlowSource, table } from '../flows.ts'
 import { protocolName } from '../select.ts'
 
 /** How many flows of a network are in a state; `state` is TCP's, else UNREPLIED, REPLIED or ASSURED. */
@@ -37,9 +35,11 @@ const STATES = ['UNREPLIED', 'REPLIED', 'ASSURED']
 class Counts {
   readonly ports: (Uint32Array | null)[] = new Array(PORT_COUNT_MAX).fill(null)
 
-  /** Counts the live flows from `first` up to `last`. */
+  /** Counts the live flows from `first` up to `last`; what is alike and in a row is counted at once. */
   add(words: Int32Array, first: number, last: number, now: number): void {
-    for (let f = first * WORDS; f <= last * WORDS; f += WORDS) {
+    let kind = 0
+    let count = 0
+    for (let f = first * WORDS, end = last * WORDS; f <= end; f += WORDS) {
       const status = words[f + STATUS]
       if ((status & CONFIRMED) === 0 || ((words[f + DEADLINE] - now) | 0) <= 0) continue
       const ports = words[f + PORTS]
@@ -49,8 +49,15 @@ class Counts {
       const state = protocol === TCP ? words[f + STATE] & 0x0f : answered
       // One that ended meanwhile, and perhaps another in its place, counts next time.
       if (Atomics.load(words, f + STATUS) !== status || words[f + PORTS] !== ports) continue
-      this.of(port)[(protocol << 4) | state]++
+      const own = (port << 12) | (protocol << 4) | state
+      if (own === kind) count++
+      else {
+        if (count > 0) this.of(kind >>> 12)[kind & 0xfff] += count
+        kind = own
+        count = 1
+      }
     }
+    if (count > 0) this.of(kind >>> 12)[kind & 0xfff] += count
   }
 
   private of(port: number): Uint32Array {
@@ -62,15 +69,18 @@ class Counts {
   }
 }
 
+/** True if counting takes more than a share. */
+export function isLarge(source: FlowSource): boolean {
+  return table(source).high > SHARE
+}
+
 /** Counts the live flows by network, protocol and state; long tables in shares, between which others have the thread. */
 export async function census(source: FlowSource): Promise<FlowTally[]> {
-  const { arena, at, capacity, nowMs } = source
-  const words = new Int32Array(arena.buffer, at + HEADER * 4, (capacity + 1) * WORDS)
-  const high = Math.min(Atomics.load(new Int32Array(arena.buffer, at, HEADER), HIGH), capacity)
+  const { words, high } = table(source)
   const counts = new Counts()
   for (let first = 1; first <= high; first += SHARE) {
     if (first > 1) await turn()
-    counts.add(words, first, Math.min(first + SHARE - 1, high), nowMs)
+    counts.add(words, first, Math.min(first + SHARE - 1, high), source.nowMs)
   }
   return named(counts, source)
 }

@@ -8,13 +8,14 @@ import type { Figures } from './figures.ts'
 type Own = Family<Figures>
 
 /** Makes families that have a sample for each of some rows. */
-function each<Row>(rows: (figures: Figures) => readonly Row[], labelsOf: (row: Row) => string) {
+function each<Row>(rows: (figures: Figures) => readonly Row[], seriesOf: (row: Row) => string) {
   return (name: string, type: Own['type'], help: string, value: (row: Row) => number): Own => ({
     name: `bridgeport_${name}`,
     help,
     type,
-    write: (figures, put) => {
-      for (const row of rows(figures)) put(labelsOf(row), value(row))
+    read: (figures) => {
+      const all = rows(figures)
+      return { series: all.map(seriesOf), values: all.map(value) }
     },
   })
 }
@@ -27,13 +28,14 @@ function counted<Row>(rows: Row[], counts: (row: Row) => Record<string, number> 
 }
 
 function perWorkerHistogram(name: string, help: string, of: (row: WorkerRow) => Distribution): Own {
-  const write: Own['write'] = ({ workers }, put) => {
-    for (const row of workers) {
+  const read: Own['read'] = ({ workers }) => {
+    const each = workers.map((row) => {
       const { bounds, counts, sum } = of(row)
-      histogram(put, labels({ worker: row.worker }), bounds, counts, sum)
-    }
+      return histogram({ worker: row.worker }, bounds, counts, sum)
+    })
+    return { series: each.flatMap(({ series }) => series), values: each.flatMap(({ values }) => values) }
   }
-  return { name: `bridgeport_${name}`, help, type: 'histogram', write }
+  return { name: `bridgeport_${name}`, help, type: 'histogram', read }
 }
 
 interface Distribution {
@@ -48,7 +50,7 @@ const once = each(
 )
 const perPort = each(
   ({ ports }) => ports,
-  (row) => row.labels,
+  ({ series }) => series,
 )
 const perNetwork = each(
   ({ networks }) => networks,
@@ -67,10 +69,10 @@ const perWorker = each(
   ({ worker }) => labels({ worker }),
 )
 /** `rule` is the rule's comment, else a hash of what it says; rules of a chain with the same one are summed. */
-const perRule = each(
-  ({ rules }) => rules,
-  (row) => row.labels,
-)
+function perRule(name: string, help: string, what: 'packets' | 'bytes'): Own {
+  const read: Own['read'] = ({ rules }) => ({ series: rules.series, values: rules[what] })
+  return { name: `bridgeport_${name}`, help, type: 'counter', read }
+}
 const perFlowState = each(
   ({ flows }) => flows.rows,
   ({ network, protocol, state }) => labels({ network, protocol, state }),
@@ -80,7 +82,7 @@ const perDrop = each(
   ({ row, what }) => labels({ network: row.network, port: row.name, reason: what }),
 )
 const perFault = each(
-  ({ ports }) => counted(ports, ({ socket }) => socket?.faults),
+  ({ ports }) => counted(ports, ({ faults }) => faults),
   ({ row, what }) => labels({ port: row.name, network: row.network, reason: what }),
 )
 const perMessage = each(
@@ -93,7 +95,7 @@ const perBuild = each(
 )
 
 const ports: Own[] = [
-  perPort('port_up', 'gauge', 'Whether the port is up.', ({ state }) => (state === 'up' ? 1 : 0)),
+  perPort('port_up', 'gauge', 'Whether the port is up.', ({ isUp }) => Number(isUp)),
   perPort('port_receive_frames_total', 'counter', 'Frames that came in at the port.', (row) => row.rxFrames),
   perPort('port_receive_bytes_total', 'counter', 'Bytes that came in at the port.', (row) => row.rxBytes),
   perPort('port_transmit_frames_total', 'counter', 'Frames that left at the port.', (row) => row.txFrames),
@@ -164,8 +166,8 @@ const gateway: Own[] = [
     'Ports and ICMP identifiers of the uplink that there are for translations.',
     ({ capacity }) => capacity,
   ),
-  perRule('rule_packets_total', 'counter', 'Packets that met a rule or a policy.', (row) => row.packets),
-  perRule('rule_bytes_total', 'counter', 'Bytes of packets that met a rule or a policy.', (row) => row.bytes),
+  perRule('rule_packets_total', 'Packets that met a rule or a policy.', 'packets'),
+  perRule('rule_bytes_total', 'Bytes of packets that met a rule or a policy.', 'bytes'),
 ]
 
 const workers: Own[] = [

@@ -3,15 +3,16 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { GUESTS } from '../../pipeline/program.ts'
 import * as snapshot from '../../table/snapshot.ts'
 import * as binding from '../binding.ts'
-import type { RuleSample } from '../counts.ts'
+import type { RuleSamples } from '../counts.ts'
 import * as flows from '../flows.ts'
 import type { PoolRow } from '../lease.ts'
 import * as listing from '../listing.ts'
 import type { Plant } from '../plant.ts'
-import type { PortRow, WorkerRow } from '../rows.ts'
+import type { Totals, WorkerRow } from '../rows.ts'
 import type { Switch } from '../switch.ts'
-import { census, type FlowTally } from './census.ts'
+import { census, type FlowTally, isLarge } from './census.ts'
 import { labels } from './exposition.ts'
+import type { Kept } from './kept.ts'
 
 export interface NetworkFigures {
   name: string
@@ -21,8 +22,15 @@ export interface NetworkFigures {
   neighbours: number
 }
 
-/** A port, with its labels as they are written. */
-export type PortFigures = PortRow & { labels: string }
+/** What a port counted, with its labels as they are written. */
+export interface PortFigures extends Totals {
+  name: string
+  network: string
+  series: string
+  isUp: boolean
+  /** how often somebody was disconnected for what he did, by reason */
+  faults: Record<string, number>
+}
 
 export interface Figures {
   networks: NetworkFigures[]
@@ -31,7 +39,7 @@ export interface Figures {
   pools: PoolRow[]
   endpoints: binding.PoolUse[]
   flows: { rows: FlowTally[]; capacity: number; created: number; evicted: number }
-  rules: readonly RuleSample[]
+  rules: RuleSamples
   captures: { active: number; frames: number; lost: number }
   flowLog: { records: number; lost: number }
   /** who look at the page or at `top` */
@@ -50,18 +58,30 @@ function networks(plant: Plant): NetworkFigures[] {
   }))
 }
 
-/** Everything at about one moment but for `viewers`, which are told; other work may be done in between. */
-export async function gather(fabric: Switch, viewers: number): Promise<Figures> {
+function ports(plant: Plant): PortFigures[] {
+  return listing.shown(plant, true).map((member) => {
+    const { name } = member.spec
+    const network = listing.siteOf(member.spec)
+    return {
+      name,
+      network,
+      series: labels({ port: name, network }),
+      isUp: listing.look(member).state === 'up',
+      faults: member.line?.told?.().faults ?? {},
+      ...plant.totals.port(member.index),
+    }
+  })
+}
+
+/** Everything at about one moment but for `viewers`, which are told, and what is kept; other work may be done in between. */
+export async function gather(fabric: Switch, tallies: Kept<FlowTally[]>, viewers: number): Promise<Figures> {
   const { plant } = fabric
   const source = flows.source(plant)
-  const rows = await census(source)
+  const rows = await tallies.take(() => census(source), isLarge(source))
   await turn()
   return {
     networks: networks(plant),
-    ports: fabric.ports(true).map((row) => ({
-      ...row,
-      labels: labels({ port: row.name, network: row.network }),
-    })),
+    ports: ports(plant),
     workers: fabric.workers(),
     pools: fabric.pools(),
     endpoints: binding.uses(plant),

@@ -6,26 +6,30 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { Registry } from 'prom-client'
 import type { Audience } from '../live/audience.ts'
 import type { Switch } from '../switch.ts'
-import { Exposition } from './exposition.ts'
+import type { FlowTally } from './census.ts'
+import { Exposition, type Page } from './exposition.ts'
 import { families } from './families.ts'
 import { type Figures, gather } from './figures.ts'
+import { Kept } from './kept.ts'
 
 /** Event loop delay is sampled this often: prom-client's 10 ms would wake an idle daemon a hundred times a second. */
 const LOOP_SAMPLE_MS = 500
+/** The text is kept for the next scrape so long: who comes less often finds gaps in Prometheus' graphs anyway. */
+const KEEP_MS = 5 * 60_000
 /** Bytes after which others have the thread: some two milliseconds. */
 const SHARE = 500_000
 
-/** All families of our own. */
-export async function expose(figures: Figures): Promise<Exposition> {
-  const exposition = new Exposition()
+/** The text of all families of our own, and of `rest` behind them. */
+export async function expose(exposition: Exposition, figures: Figures, rest: string): Promise<Page> {
   let turned = 0
+  exposition.begin()
   for (const family of families) {
     exposition.add(family, figures)
-    if (exposition.length - turned < SHARE) continue
-    turned = exposition.length
+    if (exposition.written - turned < SHARE) continue
+    turned = exposition.written
     await turn()
   }
-  return exposition
+  return exposition.end(rest)
 }
 
 /** Everything that /metrics shows. */
@@ -34,7 +38,13 @@ export class Metrics {
   private readonly registry: Registry
   private readonly fabric: Switch
   private readonly audience: Audience
-  private running: Promise<Buffer> | null = null
+  private readonly tallies = new Kept<FlowTally[]>()
+  private readonly rest = new Kept<string>()
+  private exposition = new Exposition()
+  private readonly forget = setTimeout(() => {
+    this.exposition = new Exposition()
+  }, KEEP_MS).unref()
+  private running: Promise<Page> | null = null
 
   private constructor(registry: Registry, fabric: Switch, audience: Audience) {
     this.registry = registry
@@ -54,15 +64,22 @@ export class Metrics {
   }
 
   /** The exposition text; who asks while it is made for another gets the same. */
-  scrape(): Promise<Buffer> {
+  scrape(): Promise<Page> {
     this.running ??= this.make().finally(() => {
       this.running = null
     })
     return this.running
   }
 
-  private async make(): Promise<Buffer> {
-    const own = await expose(await gather(this.fabric, this.audience.count))
-    return own.end(await this.registry.metrics())
+  private async make(): Promise<Page> {
+    const figures = await gather(this.fabric, this.tallies, this.audience.count)
+    const rest = await this.rest.take(() => this.registry.metrics())
+    const { exposition } = this
+    // Should writing fail, nothing of it is used again.
+    this.exposition = new Exposition()
+    const page = await expose(exposition, figures, rest)
+    this.exposition = exposition
+    this.forget.refresh()
+    return page
   }
 }
