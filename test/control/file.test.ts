@@ -231,7 +231,7 @@ describe('what is refused: one mistake, one line with path, what stood there and
     ['flowLog: on', 'flowLog', 'found "on"', 'off, or a mapping'],
     ['flowLog: { file: logs/ }', 'flowLog.file', 'found "logs/"', 'the path of a file'],
     ['flowLog: { ipfix: 192.0.2.9 }', 'flowLog.ipfix', 'found "192.0.2.9"', '192.0.2.9:4739'],
-    ['flowLog: { ipfix: "collector:4739" }', 'flowLog.ipfix', 'found "collector:4739"', 'an address'],
+    ['flowLog: { ipfix: "collector:0" }', 'flowLog.ipfix', 'found "collector:0"', 'an address'],
     ['flowLog: { file: x, domain: -1 }', 'flowLog.domain', 'found -1', 'from 0'],
     ['flowLog: { file: x, colour: red }', 'flowLog.colour', 'unknown key', 'domain'],
     ['[1]', 'the whole', 'found a list', 'a mapping with the keys workers'],

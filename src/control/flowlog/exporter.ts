@@ -1,6 +1,6 @@
 /**
  * The way to an IPFIX collector: messages over UDP (RFC 7011 10.3), which come or do not come. Nobody waits for them. The socket is
- * connected, since only then the kernel passes on that the collector's host refuses them.
+ * connected, since only then the kernel passes on that the collector's host refuses them; whatever breaks the way, it is sought anew.
  */
 import { createSocket } from 'node:dgram'
 import { isIPv6 } from 'node:net'
@@ -10,10 +10,11 @@ import { type Told, templateOf } from './template.ts'
 
 /** How often templates are sent again: a collector that was started later reads records no sooner. */
 const TEMPLATES_MS = 60_000
-/** Bytes that wait in the socket at most. */
+/** How often a way is sought, and how long nobody may refuse before it is found: the longest round trip. */
+const RETRY_MS = 1000
+/** Bytes that wait in the socket at most, and messages that wait for a name's address. */
 const QUEUE_MAX = 4 * 2 ** 20
-/** A refusal that has not come by then does not come: the longest round trip. */
-const REFUSAL_MS = 1000
+const EARLY_MAX = 1024
 
 export class Exporter {
   /** events whose message was not sent, or refused */
@@ -23,11 +24,12 @@ export class Exporter {
   private readonly now: () => number
   private readonly socket
   private readonly messages: Messages
-  /** when templates are due */
-  private next = 0
-  /** messages until the socket is connected or cannot be */
+  private way: 'none' | 'sought' | 'open' = 'none'
+  /** what is sent once the way is open */
   private early: (() => void)[] = []
-  private way: 'none' | 'wanted' | 'open' = 'none'
+  /** when templates are due, and when a way may be sought */
+  private templatesMs = 0
+  private seekMs = 0
   private isBroken = false
   /** since when messages leave and nobody refuses them; null if none left */
   private sinceMs: number | null = null
@@ -37,6 +39,7 @@ export class Exporter {
   private waiting = 0
   private ended: (() => void) | null = null
 
+  /** `host` is an address, or the name of one of IPv4. */
   constructor(
     collector: { host: string; port: number },
     domain: number,
@@ -54,9 +57,8 @@ export class Exporter {
   /** Says how to read what comes, and which networks are behind the interfaces' numbers, if it is time to. Call it before events are added. */
   introduce(names: ReadonlyMap<number, string>): void {
     const now = this.now()
-    if (now < this.next) return
-    this.next = now + TEMPLATES_MS
-    if (this.way === 'none') this.connect()
+    if (now < this.templatesMs) return
+    this.templatesMs = now + TEMPLATES_MS
     this.messages.templates()
     for (const [index, name] of names) this.messages.name(index, name)
   }
@@ -79,70 +81,75 @@ export class Exporter {
     })
   }
 
-  private connect(): void {
-    const { host, port } = this.collector
-    this.way = 'wanted'
-    this.socket.connect(port, host, (error?: Error) => {
-      this.way = error ? 'none' : 'open'
-      if (error) this.fail(error, 0)
-      for (const post of this.early.splice(0)) post()
-    })
-  }
-
   private settle(): void {
     if (this.waiting === 0 && this.ended !== null) this.socket.close(this.ended)
   }
 
+  private seek(): void {
+    const { host, port } = this.collector
+    this.way = 'sought'
+    this.seekMs = this.now() + RETRY_MS
+    this.socket.connect(port, host, (error?: Error) => {
+      this.way = error === undefined ? 'open' : 'none'
+      for (const post of this.early.splice(0)) post()
+      if (error !== undefined) this.fail(error, 0)
+    })
+  }
+
   private send(message: Buffer, events: number): void {
-    if (this.socket.getSendQueueSize() > QUEUE_MAX || this.early.length > QUEUE_MAX / message.length) {
+    if (this.way === 'none' && this.now() >= this.seekMs) this.seek()
+    if (this.way === 'open') this.post(message, events)
+    else if (this.way === 'sought' && this.early.length < EARLY_MAX) {
+      this.waiting++
+      this.early.push(() => {
+        this.waiting--
+        this.post(message, events)
+        this.settle()
+      })
+    } else this.lost += events
+  }
+
+  private post(message: Buffer, events: number): void {
+    if (this.way !== 'open' || this.socket.getSendQueueSize() > QUEUE_MAX) {
       this.lost += events
       return
     }
     this.waiting++
-    if (this.way === 'wanted') this.early.push(() => this.post(message, events))
-    else this.post(message, events)
-  }
-
-  private post(message: Buffer, events: number): void {
-    const { host, port } = this.collector
-    const done = (error: Error | null) => {
+    this.socket.send(message, (error) => {
       this.waiting--
       if (error === null) this.pass(events)
       else this.fail(error, events)
       this.settle()
-    }
-    if (this.way === 'open') this.socket.send(message, done)
-    else this.socket.send(message, port, host, done)
+    })
   }
 
   /** A message left. Tells once that they do again. */
   private pass(events: number): void {
+    const { host, port } = this.collector
     const now = this.now()
     this.last = events
     this.sinceMs ??= now
-    if (!this.isBroken || now - this.sinceMs < REFUSAL_MS) return
+    if (!this.isBroken || now - this.sinceMs < RETRY_MS) return
     this.isBroken = false
-    const { host, port } = this.collector
     this.log.info({ ipfix: `${host}:${port}` }, 'flows leave for the collector again')
   }
 
   /** A message with so many events did not leave, or the last one was refused. Tells once that nothing arrives. */
   private fail(error: Error, events: number): void {
+    const { host, port } = this.collector
     const isRefused = (error as NodeJS.ErrnoException).code === 'ECONNREFUSED'
     this.lost += events + (isRefused ? this.last : 0)
     this.last = 0
     this.sinceMs = null
-    // Without an address or a way the next message looks for them anew.
-    if (!isRefused && this.way === 'open') {
+    // To a collector, what comes by another way is another session, which begins with templates.
+    this.templatesMs = this.now() + RETRY_MS
+    if (this.way === 'open') {
       this.way = 'none'
       this.socket.disconnect()
     }
-    const { host, port } = this.collector
+    const why = isRefused ? 'it refuses them; is it running?' : error.message
     if (!this.isBroken)
-      this.log.warn(
-        { ipfix: `${host}:${port}` },
-        `flows do not leave for the collector: ${isRefused ? 'it refuses them; is it running?' : error.message}`,
-      )
+      this.log.warn({ ipfix: `${host}:${port}` }, `flows do not leave for the collector: ${why}`)
     this.isBroken = true
   }
 }

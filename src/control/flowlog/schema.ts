@@ -1,12 +1,11 @@
 /** The form of the key flowLog. */
-import { isIP } from 'node:net'
 import { integer, mapping, off, text } from '../form.ts'
 import { listen } from '../quantity.ts'
 
-const collector = text('an address with a port such as 192.0.2.9:4739 or "[2001:db8::9]:4739"', (value) => {
-  const found = listen(value)
-  return found !== null && found.port > 0 && isIP(found.host) > 0
-})
+const collector = text(
+  'an address or a name with a port such as 192.0.2.9:4739 or "[2001:db8::9]:4739"',
+  (value) => (listen(value)?.port ?? 0) > 0,
+)
 export const FlowLog = off(
   mapping({
     file: text('the path of a file', (value) => value !== '' && !value.endsWith('/')).optional(),

@@ -56,32 +56,45 @@ it('says once that the collector refuses, counts what it did not get, and says w
   const { socket, port } = await listen()
   await new Promise<void>((resolve) => socket.close(() => resolve()))
   const { clock, told, exporter, look } = stand(port)
-  for (let count = 1; count <= 3; count++) {
+  for (let count = 1; count <= 5; count++) {
     look()
     await eventually('the refusal', () => exporter.lost === count)
-    clock.ms += 100
+    clock.ms += 500
   }
   expect(told).toEqual([expect.stringMatching(/do not leave for the collector: it refuses them/)])
   const { socket: another, came } = await listen(port)
   defer(() => void another.close())
+  clock.ms += 500
   look()
   await eventually('a message', () => came.length === 1)
+  expect(came[0].includes(Buffer.from('lan'))).toBe(true)
   expect(told).toHaveLength(1)
   clock.ms += 1000
   look()
   await eventually('it is told', () => told.length === 2)
   expect(told[1]).toBe('flows leave for the collector again')
-  expect([came.length, exporter.lost]).toEqual([2, 3])
+  expect([came.length, exporter.lost]).toEqual([2, 5])
   await exporter.end()
 })
 
-it('tells of an address that cannot be sent to, and ends all the same', async () => {
-  const { told, exporter, look } = stand(9, '255.255.255.255')
+it.each([
+  ['255.255.255.255', 'connect EACCES 255.255.255.255:9'],
+  ['x'.repeat(64), 'getaddrinfo'], // no name, so nobody is asked
+])('tells of %s, which cannot be sent to, and ends all the same', async (host, why) => {
+  const { told, exporter, look } = stand(9, host)
   look()
   look()
   await exporter.end()
-  expect(told).toEqual([
-    expect.stringMatching(/^flows do not leave for the collector: (connect|send) EACCES/),
-  ])
+  expect(told).toEqual([expect.stringContaining(`flows do not leave for the collector: ${why}`)])
   expect(exporter.lost).toBe(2)
+})
+
+it('finds a collector by its name', async () => {
+  const { socket, port, came } = await listen()
+  const { exporter, look, told } = stand(port, 'localhost')
+  look()
+  await exporter.end()
+  await eventually('a message', () => came.length === 1)
+  expect(told).toEqual([])
+  socket.close()
 })
