@@ -114,7 +114,7 @@ export function capture(program: Command): void {
     .argument('[filter...]', 'which frames, in the language of tcpdump; see man 7 pcap-filter')
     .option('-w, --write <file>', 'a file of mode 0600 instead of standard output')
     .option('-c, --count <count>', 'end after so many frames', whole(1, Number.MAX_SAFE_INTEGER))
-    .option('-s, --snap <bytes>', 'keep only the beginning of each frame', whole(1, SNAP_MAX))
+    .option('-s, --snap <bytes>', 'keep only the beginning of each frame, 0 for all', whole(0, SNAP_MAX))
     .option('--drops', 'only frames that are dropped; without a name those of every port')
     .addOption(
       new Option('--direction <way>', 'in: that the switch receives, out: that it sends').choices([

@@ -57,7 +57,7 @@ describe.runIf(existsSync(bundle))('bridgeport', () => {
     [['set', 'add', 'a'], /entry/],
     [['capture'], /name a port or a network, or ask for --all/],
     [['capture', 'a', '-c', 'abc'], /a whole number from 1/],
-    [['capture', 'a', '--snap=-5'], /a whole number from 1 to 262144/],
+    [['capture', 'a', '--snap=-5'], /a whole number from 0 to 262144/],
     [['capture', 'a', '--direction', 'up'], /in, out, both/],
     [['top', '--interval', '0'], /a number from 0.25 to 60/],
   ])('%j is wrong usage: status 2', async (argv, line) => {

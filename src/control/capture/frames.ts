@@ -16,7 +16,7 @@ const Capture = z
       .describe('those of its ports; without both those of every port and uplink'),
     drops: z.enum(['true', 'false'], 'true or false').optional().describe('only frames that are dropped'),
     direction: z.enum(['in', 'out', 'both'], 'in, out or both').optional().describe('as the switch sees it'),
-    snap: whole(1, SNAP_MAX).describe('bytes of each frame that are kept'),
+    snap: whole(0, SNAP_MAX).describe('bytes of each frame that are kept, 0 for all'),
     count: whole(1, Number.MAX_SAFE_INTEGER).describe('frames until it ends'),
     filter: z.string().max(EXPRESSION_MAX).optional().describe("an expression in libpcap's language"),
   })
@@ -34,7 +34,12 @@ export const frames: readonly Route[] = [
     handle: async ({ fabric }, { query, head }) => {
       const { drops, snap, count, ...rest } = query
       const number = (text: string | undefined) => (text === undefined ? undefined : Number(text))
-      const wanted = { ...rest, drops: drops === 'true', snap: number(snap), count: number(count) }
+      const wanted = {
+        ...rest,
+        drops: drops === 'true',
+        snap: number(snap) || undefined,
+        count: number(count),
+      }
       const recording = await fabric.capture.open(wanted as Wanted)
       head(CAPTURE_HEADER, recording.id)
       return recording

@@ -124,6 +124,9 @@ export class Recording {
   watch(list: readonly Watched[]): void {
     if (this.isDone) return
     if (list.some((each) => this.isOther(each))) this.clear()
+    const names = new Set(list.map(nameOf))
+    // What passes under an index that was its own is another's.
+    for (const [name, each] of this.interfaces) if (!names.has(name)) each.before = Number.NaN
     for (const each of list) {
       const known = this.interfaces.get(nameOf(each))
       const made = known ?? this.introduce(each)

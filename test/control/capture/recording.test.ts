@@ -62,12 +62,17 @@ describe('a recording', () => {
   let totals: { frames: number; lost: number }
   let chunks: Buffer[]
   let out: Writable
+  /** frames that have passed any port, and how many pass between two looks */
+  let passed: number
+  let traffic: number
 
   /** Rings for two workers, at rest. */
   beforeEach(() => {
     for (const name of arena.regions()) arena.free(name)
     totals = { frames: 0, lost: 0 }
     chunks = []
+    passed = 0
+    traffic = 0
     writers = []
   })
 
@@ -78,7 +83,7 @@ describe('a recording', () => {
     )
     writers = places.map((at) => new Writer(at))
     const pace = new Pace()
-    const sight = { arena, pace, passed: () => 1000, blame: (rule: number) => `rule ${rule}`, totals }
+    const sight = { arena, pace, passed: () => (passed += traffic), blame: (rule: number) => `rule ${rule}`, totals }
     const reels = places.map((at) => new Reel(arena, at, WORDS))
     return new Recording('1', { snap: 100, count, filter: 'ip' }, sight, reels, watched)
   }
@@ -198,6 +203,7 @@ describe('a recording', () => {
   })
 
   it('keeps a port that comes again, and tells one apart that has its index', async () => {
+    traffic = 1000
     const recording = begin([port(5, 'a')])
     await read(recording)
     writers[0].write(5, now(), frame(1))
@@ -206,8 +212,10 @@ describe('a recording', () => {
     expect(recording.isOther(port(6, 'b'))).toBe(true)
     recording.watch([port(6, 'b')])
     writers[0].write(6, now(), frame(3))
-    const { packets, interfaces } = await end(recording)
+    const { packets, interfaces, statistics } = await end(recording)
     expect(interfaces.map(({ name }) => name)).toEqual(['a', 'b'])
+    // What passes under their index now is not theirs.
+    expect(statistics.map(({ received }) => received)).toEqual([null, 2000])
     expect(packets.map((each) => `${each.interface}${each.bytes[0]}`)).toEqual(['a1', 'a2', 'b3'])
   })
 })
