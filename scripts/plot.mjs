@@ -5,6 +5,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { svg } from './bars.mjs'
 
 /** A row is named by its first cell, which stands above its bars without the unit behind its last comma. */
 const plots = [
@@ -31,22 +32,8 @@ const plots = [
   },
 ]
 
-/** Geometry in pixels: names stand left of the bars, figures right of them. */
+/** Pixels: two of them stand side by side. */
 const width = 560
-const barsAt = 130
-const barsWidth = 370
-const barHeight = 14
-const barPitch = 19
-const headingHeight = 30
-const titleHeight = 40
-
-/** Both schemes in one file: the page's reader chooses. */
-const style = `<style>
-svg { font: 12px sans-serif; fill: #24292f }
-.back { fill: #ffffff } .own { fill: #1f6feb } .other { fill: #9aa4b2 }
-@media (prefers-color-scheme: dark) { svg { fill: #e6edf3 } .back { fill: #0d1117 } .own { fill: #58a6ff } .other { fill: #6e7681 } }
-</style>
-`
 
 function cells(line) {
   return line
@@ -66,37 +53,22 @@ function figures(lines, title) {
   return all.slice(1).filter(({ value }) => value >= 0)
 }
 
-function text(x, y, content, attributes = '') {
-  return `<text x="${x}" y="${y}"${attributes}>${content}</text>\n`
-}
-
-function bar(y, { name, value }, scale) {
-  const length = Math.max(1, value * scale).toFixed(1)
-  const kind = name.startsWith('Bridgeport') ? 'own' : 'other'
-  return (
-    text(barsAt - 8, y + 11, name, ' text-anchor="end"') +
-    `<rect class="${kind}" x="${barsAt}" y="${y}" width="${length}" height="${barHeight}"/>\n` +
-    text(barsAt + Number(length) + 6, y + 11, value)
-  )
-}
-
 /** One plot as SVG, of the README's lines. */
 function chart({ title, rows }, lines) {
-  const groups = rows.map((row) => ({ row, bars: figures(lines, row) }))
-  const scale = barsWidth / Math.max(...groups.flatMap(({ bars }) => bars.map(({ value }) => value)))
-  let y = titleHeight
-  let body = text(16, 26, title, ' font-size="15" font-weight="bold"')
-  for (const { row, bars } of groups) {
-    body += text(16, y + 16, row.replace(/, \w+(\/s)?$/, ''), ' font-weight="bold"')
-    y += headingHeight - 6
-    for (const each of bars) {
-      body += bar(y, each, scale)
-      y += barPitch
-    }
-  }
-  const height = y + 12
-  const size = `width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"`
-  return `<svg xmlns="http://www.w3.org/2000/svg" ${size}>\n${style}<rect class="back" width="${width}" height="${height}"/>\n${body}</svg>\n`
+  const all = rows.map((row) => ({ row, cells: figures(lines, row) }))
+  const largest = Math.max(...all.flatMap(({ cells }) => cells.map(({ value }) => value)))
+  const bars = ({ name, value }) => ({
+    name,
+    value,
+    figure: `${value}`,
+    isOwn: name.startsWith('Bridgeport'),
+  })
+  const groups = all.map(({ row, cells }) => ({
+    heading: row.replace(/, \w+(\/s)?$/, ''),
+    largest,
+    bars: cells.map(bars),
+  }))
+  return svg({ title, width, groups })
 }
 
 /** Plots by their paths in the repository. */
