@@ -8,6 +8,7 @@ import { Daemon, leavesNothing, program } from '../lab/daemon.ts'
 import { folder } from '../lab/folder.ts'
 import { Namespace } from '../lab/namespace.ts'
 import { suite } from '../lab/peer.ts'
+import { Pinger } from '../lab/pinger.ts'
 import { address, hostAddress, hostInterface, lan, mac, tap } from '../lab/plan.ts'
 
 suite('the end of a switch', [], () => {
@@ -112,12 +113,12 @@ suite('the end of a switch', [], () => {
       await index(),
       (await daemon.macs()).filter((row) => row.kind === 'dynamic').length,
     ]
-    const ping = a.attempt(['ping', '-c', '20', '-i', '0.1', '-W', '1', address(12)])
+    const pinger = new Pinger(a, address(12), 0.1)
     await daemon.reload({
       networks: { lan },
       ports: { a: tap(a, 11), b: tap(b, 12), vm2: { network: 'lan', type: 'qemu-tap', ifname: 'vm2' } },
     })
-    expect((await ping).stdout).toContain(' 0% packet loss')
+    expect(await pinger.stop(20)).toEqual([])
     expect(await index()).toBe(before)
     expect((await daemon.macs()).filter((row) => row.kind === 'dynamic').length).toBeGreaterThanOrEqual(
       learned,

@@ -5,6 +5,7 @@ import { mustSync, says } from '../lab/command.ts'
 import { Daemon } from '../lab/daemon.ts'
 import { Namespace } from '../lab/namespace.ts'
 import { suite } from '../lab/peer.ts'
+import { Pinger } from '../lab/pinger.ts'
 import { Tcpdump } from '../lab/tcpdump.ts'
 
 const GATEWAY = '10.0.2.2'
@@ -71,14 +72,14 @@ suite('the gateway between kernels', ['busybox', 'tcpdump', 'traceroute', 'iperf
   })
 
   it.each([0, 56, 1472, 1473, 9000, 65507])('answers a ping of %i bytes', async (size) => {
-    expect((await ping(guest, '-s', String(size), GATEWAY)).stdout).toContain('2 received, 0% packet loss')
+    expect(await new Pinger(guest, GATEWAY, 0.2, '-s', String(size)).stop(2)).toEqual([])
   })
 
   it.each([56, 1372, 1373, 1472, 5000, 65507])(
     'carries a ping of %i bytes outside and back',
     async (size) => {
-      const said = await ping(guest, '-M', 'dont', '-s', String(size), WORLD)
-      expect(said.stdout).toContain('2 received, 0% packet loss')
+      const pinger = new Pinger(guest, WORLD, 0.2, '-M', 'dont', '-s', String(size))
+      expect(await pinger.stop(2)).toEqual([])
     },
   )
 

@@ -133,7 +133,7 @@ suite('readers of captures', ['tcpdump', 'tshark', 'bash', 'iperf3', 'curl'], ()
 
   it('end in order when the switch ends; without libpcap only filters are refused', async () => {
     const recorder = await Recorder.start(daemon, 'a', 'icmp')
-    await ping('a', '10.1.0.12', '-c', '2')
+    await ping('a', '10.1.0.12', '-c', '2', '-i', '1')
     expect(await daemon.stop()).toBe(0)
     const { packets, statistics } = await recorder.end()
     expect([packets.length, statistics.length]).toEqual([4, 1])

@@ -9,6 +9,7 @@ import { Daemon } from '../lab/daemon.ts'
 import { folder } from '../lab/folder.ts'
 import { Namespace } from '../lab/namespace.ts'
 import { suite } from '../lab/peer.ts'
+import { Pinger } from '../lab/pinger.ts'
 
 const lab = {
   mode: 'nat',
@@ -228,7 +229,7 @@ suite('rules', ['promtool'], () => {
       { length: 10_000 },
       (_, n) => `-A INPUT -s 10.${100 + (n >> 8)}.${n & 255}.0/24 -p tcp -m tcp --dport ${n + 1} -j ACCEPT`,
     )
-    const ping = a.attempt(['ping', '-i', '0.01', '-c', '200', GATEWAY])
+    const pinger = new Pinger(a, GATEWAY, 0.01)
     for (const last of ['-A INPUT -i other -j DROP', '-A INPUT -i lab -p icmp -j ACCEPT'])
       await accepted(filter(':INPUT ACCEPT', ...many, last))
     const saved = await save()
@@ -239,7 +240,7 @@ suite('rules', ['promtool'], () => {
     expect((await daemon.get('/metrics')).match(/^bridgeport_rule_packets_total/gm)?.length).toBeGreaterThan(
       10_000,
     )
-    expect((await ping).stdout).toContain(' 0% packet loss')
+    expect(await pinger.stop(200)).toEqual([])
     await hears(a, GATEWAY)
     expect(await save('-c')).toMatch(/^\[[1-9]\d*:\d+\] -A INPUT -i lab -p icmp -j ACCEPT$/m)
     await accepted(filter(''))

@@ -6,6 +6,7 @@ import { Borough, CARD, HOST, ROUTER, RULES, WORLD } from '../lab/borough.ts'
 import { cleanup } from '../lab/cleanup.ts'
 import { pause, says } from '../lab/command.ts'
 import { suite } from '../lab/peer.ts'
+import { Pinger } from '../lab/pinger.ts'
 import { Tcpdump } from '../lab/tcpdump.ts'
 
 const plain = { mode: 'nat', dhcp: 'off', dns: 'off' }
@@ -186,10 +187,8 @@ suite('whole rulesets', ['bash', 'tcpdump', 'iperf3'], () => {
       await place.restore({ ...marks, filter: filter('-A FORWARD -p tcp -j LOG --log-prefix "never: "') })
       const server = place.station('world').spawn('iperf3', '-s', '-1', '--forceflush')
       await says(server, /listening/)
-      const [stream, ping] = [
-        place.namespace('web').attempt(['iperf3', '-c', ROUTER, '-t', '4', '-b', '50M', '-J']),
-        place.namespace('db').attempt(['ping', '-q', '-i', '0.02', '-c', '150', ROUTER]),
-      ]
+      const stream = place.namespace('web').attempt(['iperf3', '-c', ROUTER, '-t', '4', '-b', '50M', '-J'])
+      const pinger = new Pinger(place.namespace('db'), ROUTER, 0.02)
       await pause(500)
       let last = 0
       for (let count = 0; count < 10; count++) {
@@ -208,7 +207,7 @@ suite('whole rulesets', ['bash', 'tcpdump', 'iperf3'], () => {
       const report = JSON.parse((await stream).stdout)
       expect(report.error).toBeUndefined()
       expect(report.end.sum_received.bytes).toBeGreaterThan(10_000_000)
-      expect((await ping).stdout).toContain(' 0% packet loss')
+      expect(await pinger.stop(150)).toEqual([])
       expect(await place.counted(ESTABLISHED)).toBeGreaterThan(last)
     })
 

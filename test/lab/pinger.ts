@@ -1,4 +1,7 @@
-/** A ping that goes on beside what a test does, and of which nothing may get lost meanwhile. */
+/**
+ * A ping of which nothing may get lost. `ping -c` is no witness of that: once it has sent its last request, and anything was answered, it
+ * waits for twice the longest round trip alone, which a stalled machine exceeds.
+ */
 import type { ChildProcess } from 'node:child_process'
 import { eventually } from './command.ts'
 import type { Namespace } from './namespace.ts'
@@ -7,8 +10,8 @@ export class Pinger {
   readonly #child: ChildProcess
   #said = ''
 
-  constructor(from: Namespace, to: string, everySeconds: number) {
-    this.#child = from.spawn('ping', '-n', '-i', String(everySeconds), to)
+  constructor(from: Namespace, to: string, everySeconds: number, ...options: string[]) {
+    this.#child = from.spawn('ping', '-n', '-i', String(everySeconds), ...options, to)
     this.#child.stdout?.on('data', (text) => {
       this.#said += text
     })
@@ -19,10 +22,13 @@ export class Pinger {
     return [...this.#said.matchAll(/icmp_seq=(\d+) ttl=/g)].map(([, number]) => Number(number))
   }
 
-  /** Ends it once it was answered again; resolves to the requests that were not. Those behind the last answer were under way. */
-  async stop(): Promise<number[]> {
-    const before = this.#answered.length
-    await eventually('another answer', () => this.#answered.length > before)
+  /**
+   * Ends it once it was answered again, and `least` times in all; resolves to the requests that were not, of those before the last answer:
+   * what came later was under way.
+   */
+  async stop(least = 1): Promise<number[]> {
+    const wanted = Math.max(least, this.#answered.length + 1)
+    await eventually(`${wanted} answers`, () => this.#answered.length >= wanted)
     const ended = new Promise((resolve) => this.#child.once('close', resolve))
     this.#child.kill('SIGINT')
     await ended
