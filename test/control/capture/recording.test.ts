@@ -83,7 +83,13 @@ describe('a recording', () => {
     )
     writers = places.map((at) => new Writer(at))
     const pace = new Pace()
-    const sight = { arena, pace, passed: () => (passed += traffic), blame: (rule: number) => `rule ${rule}`, totals }
+    const sight = {
+      arena,
+      pace,
+      passed: () => (passed += traffic),
+      blame: (rule: number) => `rule ${rule}`,
+      totals,
+    }
     const reels = places.map((at) => new Reel(arena, at, WORDS))
     return new Recording('1', { snap: 100, count, filter: 'ip' }, sight, reels, watched)
   }
