@@ -4,7 +4,7 @@
  */
 
 /** Geometry in pixels: names stand left of the bars, figures right of them. */
-const barsAt = 130
+const barsAt = 150
 const figureWidth = 60
 const barHeight = 14
 const barPitch = 19
