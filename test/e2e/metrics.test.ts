@@ -17,7 +17,10 @@ suite('metrics', ['promtool', 'cap'], () => {
   beforeAll(async () => {
     a = new Namespace('a')
     b = new Namespace('b')
-    daemon = await Daemon.start({ networks: { lan }, ports: { a: tap(a, 11), b: tap(b, 12) } })
+    daemon = await Daemon.start({
+      networks: { lan },
+      ports: { a: tap(a, 11), b: tap(b, 12), off: { network: 'lan', type: 'stream' } },
+    })
     await a.exec(['ping', '-c', '3', '-i', '0.1', address(12)])
   })
   afterAll(cleanup)
@@ -81,6 +84,12 @@ suite('metrics', ['promtool', 'cap'], () => {
     }
     expect(await up('down')).toBe(0)
     expect(await up('up')).toBe(1)
+  })
+
+  it('tell who waits for a guest from who is down', async () => {
+    expect(await sample('bridgeport_port_up', { port: 'off' })).toBe(0)
+    expect(await sample('bridgeport_port_waiting', { port: 'off', network: 'lan' })).toBe(1)
+    expect(await sample('bridgeport_port_waiting', { port: 'a' })).toBe(0)
   })
 
   it('healthz answers', async () => {

@@ -95,7 +95,13 @@ const perBuild = each(
 )
 
 const ports: Own[] = [
-  perPort('port_up', 'gauge', 'Whether the port is up.', ({ isUp }) => Number(isUp)),
+  perPort('port_up', 'gauge', 'Whether the port is up.', ({ state }) => Number(state === 'up')),
+  perPort(
+    'port_waiting',
+    'gauge',
+    'Whether the port waits for what is not there: a guest, a peer, a namespace or a card.',
+    ({ state }) => Number(state === 'waiting'),
+  ),
   perPort('port_receive_frames_total', 'counter', 'Frames that came in at the port.', (row) => row.rxFrames),
   perPort('port_receive_bytes_total', 'counter', 'Bytes that came in at the port.', (row) => row.rxBytes),
   perPort('port_transmit_frames_total', 'counter', 'Frames that left at the port.', (row) => row.txFrames),

@@ -27,7 +27,7 @@ export interface PortFigures extends Totals {
   name: string
   network: string
   series: string
-  isUp: boolean
+  state: 'up' | 'waiting' | 'down'
   /** how often somebody was disconnected for what he did, by reason */
   faults: Record<string, number>
 }
@@ -66,7 +66,7 @@ function ports(plant: Plant): PortFigures[] {
       name,
       network,
       series: labels({ port: name, network }),
-      isUp: listing.look(member).state === 'up',
+      state: listing.look(member).state,
       faults: member.line?.told?.().faults ?? {},
       ...plant.totals.port(member.index),
     }
