@@ -14,6 +14,7 @@ import { randomUUID } from 'node:crypto'
 import type { Configuration } from './control/configuration.ts'
 import { check, entries, validate } from './control/file.ts'
 import type { FileInput } from './control/schema.ts'
+import { EMBEDDED } from './control/switch.ts'
 import { read } from './control/written.ts'
 
 export type { Finding } from './chain/lint.ts'
@@ -52,6 +53,6 @@ export function configure(input: FileInput): Configuration {
   const configuration = check({ settings: checked, ...entries(checked), embedded: true })
   // The socket names the switch to its interfaces: this one has no daemon's socket and must not take over a daemon's leftovers.
   const [rules, sets] = [read(checked.rules, ''), read(checked.sets, '')]
-  configuration.socket = `embedded:${process.pid}:${randomUUID()}`
+  configuration.socket = `${EMBEDDED}${process.pid}:${randomUUID()}`
   return { ...configuration, rules, sets }
 }

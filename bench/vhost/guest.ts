@@ -54,7 +54,7 @@ async function launch(ground: Ground, accelerated: string, address: string, hung
 }
 
 /** KVM where a guest boots with it, else emulation; found out once. */
-export function acceleration(ground: Ground): Promise<string> {
+function acceleration(ground: Ground): Promise<string> {
   const probe = async () => {
     const card = ['-m', String(mebibytes), '-netdev', 'user,id=net', '-device', 'virtio-net-pci,netdev=net']
     const child = await launch(ground, 'kvm', '10.0.2.15/24', card)

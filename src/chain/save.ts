@@ -41,7 +41,7 @@ export function print(chain: string, rule: Pick<Rule, 'matches' | 'target' | 'go
 }
 
 /** The words of a match, `-m NAME` included. */
-export function printMatch(use: Use): string[] {
+function printMatch(use: Use): string[] {
   const words = matchKind(use.name)?.print(use.data) ?? []
   return use.name === 'ip' ? words : ['-m', use.name, ...words]
 }

@@ -21,9 +21,9 @@ import type { Outbox } from './outbox.ts'
 import { type Packet, TAKEN } from './packet.ts'
 import { Pieces } from './piece.ts'
 
-export const DATAGRAMS_MAX = 256
+const DATAGRAMS_MAX = 256
 /** net.ipv4.ipfrag_time */
-export const TIMEOUT_MS = 30_000
+const TIMEOUT_MS = 30_000
 /** How long the rest of a spoilt datagram is known: far longer than its pieces lie apart, far shorter than identifications take to recur. */
 const SPOILT_MS = 2000
 const ROUND_MS = 250

@@ -19,9 +19,9 @@ import type { Outbox } from './outbox.ts'
 import { type Packet, TAKEN } from './packet.ts'
 import { restore } from './quote.ts'
 
-export const HELD_MAX = 256
-export const HELD_PER_NEIGHBOUR = 16
-export const HELD_PER_PORT = 64
+const HELD_MAX = 256
+const HELD_PER_NEIGHBOUR = 16
+const HELD_PER_PORT = 64
 /** In place of a piece's length: the packet is as it came, and is looked at from the beginning once its next hop is known. */
 export const AGAIN = -1
 const TRIES = 3

@@ -33,7 +33,7 @@ export function mend(view: DataView, at: number, difference: number): void {
 }
 
 /** As `mend`, for a checksum in which 0 means that there is none. */
-export function mendOptional(view: DataView, at: number, difference: number): void {
+function mendOptional(view: DataView, at: number, difference: number): void {
   const before = view.getUint16(at)
   if (before === 0) return
   const after = ~fold((~before & 0xffff) + difference) & 0xffff

@@ -4,7 +4,7 @@ import type { Arena } from './arena.ts'
 import { native } from './native.ts'
 
 /** Events that one wait returns at most. */
-export const EVENTS = 64
+const EVENTS = 64
 /** bytes: the clock's line, then (id, events) pairs */
 export const LENGTH = 64 + EVENTS * 8
 /** epoll_ctl(2): something is wrong with the descriptor, whatever was asked for */

@@ -3,7 +3,7 @@ import type { PortRates, Sample } from '../control/live/live.ts'
 
 export const KEPT = 300
 /** Values of a port in one sample: frames and bytes in, frames and bytes out, drops, all a second. */
-export const VALUES = 5
+const VALUES = 5
 
 const REST: PortRates = [0, 0, 0, 0, 0]
 

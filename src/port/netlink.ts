@@ -12,7 +12,6 @@ export const ACK = 4
 export const DUMP = 0x300
 export const EXCL = 0x200
 export const NONREC = 0x100
-export const REPLACE = 0x100
 export const CREATE = 0x400
 export const APPEND = 0x800
 /** NETLINK_ROUTE and NETLINK_NETFILTER */

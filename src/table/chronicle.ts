@@ -3,7 +3,7 @@
  * A ring of records with one writer, worker 0, and one reader, the control thread. A record is 40 int32:
  *
  *   0 BEGIN, or why it ended | 1 the worker's clock, milliseconds | 2, 3 age, float64 milliseconds, -1 if its begin was not seen
- *   4 number of the flow | 5–7 unused | 8–39 the flow's words, as in flow.ts
+ *   4–7 unused | 8–39 the flow's words, as in flow.ts
  *
  * The head is stored by the writer alone, the tail by the reader; a full ring refuses and counts. The clock is an int32 that wraps after
  * 49 days; ages are kept by one in float64, which goes on from record to record.
@@ -38,7 +38,6 @@ export const KIND_AT = 0
 export const CLOCK_AT = 1
 /** position among float64 */
 export const AGE_AT = 1
-export const FLOW_AT = 4
 export const WORDS_AT = 8
 
 /** Bytes of the region. */
@@ -102,7 +101,6 @@ export class Chronicle {
     i32[r + KIND_AT] = kind
     i32[r + CLOCK_AT] = i32[base + LAST]
     f64[(r >> 1) + AGE_AT] = begun[flow] === 0 ? -1 : f64[(base >> 1) + CLOCK] - begun[flow]
-    i32[r + FLOW_AT] = flow
     const f = flow * FLOW
     for (let w = 0; w < FLOW; w++) i32[r + WORDS_AT + w] = flows[f + w]
     Atomics.store(i32, base + HEAD, (head + 1) | 0)

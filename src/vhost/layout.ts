@@ -10,7 +10,7 @@
 export const CHAIN_MAX = 1024
 /** A frame that is begun below the mark finds room: it takes at most two of the longest chains, the second one to find out that it is too much. */
 export const MARK = 2 * CHAIN_MAX
-export const SEGMENTS = MARK + 2 * CHAIN_MAX
+const SEGMENTS = MARK + 2 * CHAIN_MAX
 export const SEGMENT_WORDS = 4
 /** bytes of a descriptor, and int32 of one */
 export const DESCRIPTOR_LENGTH = 16

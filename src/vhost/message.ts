@@ -12,7 +12,7 @@
  */
 export const HEADER = 12
 export const VERSION = 1
-export const VERSION_MASK = 3
+const VERSION_MASK = 3
 export const ANSWER = 4
 export const NEED_ANSWER = 8
 

@@ -19,7 +19,6 @@ export const SECS_AT = 8
 export const FLAGS_AT = 10
 export const CIADDR_AT = 12
 export const YIADDR_AT = 16
-export const SIADDR_AT = 20
 export const GIADDR_AT = 24
 export const CHADDR_AT = 28
 export const SNAME_AT = 44

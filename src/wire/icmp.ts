@@ -14,9 +14,7 @@ export const ECHO = 8
 export const TIME_EXCEEDED = 11
 export const PARAMETER_PROBLEM = 12
 export const TIMESTAMP = 13
-export const TIMESTAMP_REPLY = 14
 export const INFORMATION = 15
-export const INFORMATION_REPLY = 16
 export const MASK = 17
 export const MASK_REPLY = 18
 /** codes of UNREACHABLE: RFC 792, RFC 1191, RFC 1812 5.2.7.1 */
@@ -25,7 +23,6 @@ export const HOST = 1
 export const PROTOCOL = 2
 export const PORT = 3
 export const FRAGMENTATION_NEEDED = 4
-export const HOST_PROHIBITED = 10
 export const PROHIBITED = 13
 /** codes of TIME_EXCEEDED */
 export const TTL = 0
@@ -43,11 +40,6 @@ export function identifier(view: DataView, at: number): number {
   return view.getUint16(at + 4)
 }
 
-/** RFC 1191: the MTU of the next hop in a fragmentation-needed error. */
-export function nextMtu(view: DataView, at: number): number {
-  return view.getUint16(at + 6)
-}
-
 export function setType(view: DataView, at: number, type: number, code: number): void {
   view.setUint16(at, (type << 8) | code)
 }
@@ -58,10 +50,6 @@ export function setChecksum(view: DataView, at: number, sum: number): void {
 
 export function setIdentifier(view: DataView, at: number, identifier: number): void {
   view.setUint16(at + 4, identifier)
-}
-
-export function setNextMtu(view: DataView, at: number, mtu: number): void {
-  view.setUint16(at + 6, mtu)
 }
 
 /** True for requests and replies with an identifier: echo, timestamp, information, address mask. */

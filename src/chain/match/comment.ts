@@ -7,7 +7,7 @@ interface Comment {
 }
 
 /** Bytes that the kernel keeps. */
-export const COMMENT_LENGTH = 255
+const COMMENT_LENGTH = 255
 
 export const comment: MatchKind<Comment> = {
   name: 'comment',

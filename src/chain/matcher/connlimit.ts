@@ -27,7 +27,7 @@ import { Buckets, ENTRY_WORDS } from './bucket.ts'
 
 /** Prefixes and flows that one rule keeps track of; a list's number has to fit into 16 bits. */
 export const LISTS = 0xffff
-export const NODES_MAX = 0x4_0000
+const NODES_MAX = 0x4_0000
 /** flows of a list that are looked at in one go */
 const LOOKED = 256
 /** flows that are looked at for each that comes, oldest first, so that those of lists that nobody asks for go as well */
