@@ -31,6 +31,7 @@ export class Chart {
   private readonly print: (value: number) => string
   private readonly place = element('div', { class: 'plot' })
   private plot: uPlot | null = null
+  private isSeen = false
   private data: uPlot.AlignedData = [[]]
 
   constructor(title: string, lines: Line[], print: (value: number) => string) {
@@ -39,14 +40,24 @@ export class Chart {
     this.element = element('figure', { class: 'chart' }, element('figcaption', {}, title), this.place)
     onTheme(() => this.make())
     new ResizeObserver(() => this.resize()).observe(this.place)
+    const look = new IntersectionObserver((changes) => {
+      this.isSeen = changes.at(-1)?.isIntersecting ?? false
+      this.draw()
+    })
+    look.observe(this.place)
   }
 
-  /** Shows columns: the times and one for each line. */
+  /** Shows columns, the times and one for each line, as soon as the chart is in sight. */
   show(times: number[], values: (number | null)[][]): void {
     const mirrored = values.map((column, n) =>
       this.lines[n].isMirrored ? column.map((value) => (value === null ? null : -value)) : column,
     )
     this.data = [times, ...mirrored] as uPlot.AlignedData
+    this.draw()
+  }
+
+  private draw(): void {
+    if (!this.isSeen) return
     if (this.plot === null) this.make()
     else this.plot.setData(this.data)
     this.tell()

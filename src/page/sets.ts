@@ -102,16 +102,16 @@ class Contents {
       },
       columns: [
         { title: 'entry', kind: 'mono', text: ({ element: text }) => text },
-        { title: 'but not', text: ({ nomatch }) => (nomatch ? 'does not match' : '') },
+        { title: 'nomatch', text: ({ nomatch }) => (nomatch ? 'nomatch' : '') },
         {
-          title: 'goes in',
+          title: 'expires in',
           kind: 'right',
-          text: ({ timeout }) => (timeout ? format.duration(timeout) : 'stays'),
+          text: ({ timeout }) => (timeout === null ? '' : timeout === 0 ? 'never' : format.duration(timeout)),
           value: ({ timeout }) => timeout || Number.POSITIVE_INFINITY,
         },
       ],
     })
-    this.entry.placeholder = 'Is it in the set? 10.0.0.1, or 10.0.0.1,tcp:80'
+    this.entry.placeholder = 'Is it in the set? 10.0.0.1'
     this.entry.spellcheck = false
     this.entry.autocomplete = 'off'
     const again = element(
