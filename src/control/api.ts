@@ -7,7 +7,7 @@ import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Recording } from './capture/recording.ts'
-import { ASK_MS, CONNECTIONS_MAX, objection, relieve, STRICT } from './foreign.ts'
+import { ASK_MS, CONNECTIONS_MAX, dismiss, objection, relieve, STRICT } from './foreign.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import { document } from './openapi.ts'
 import { servePage } from './page.ts'
@@ -16,6 +16,9 @@ import { Absent, Busy, Refusal } from './refusal.ts'
 import type { Route, Service } from './route.ts'
 import { routes } from './routes.ts'
 import { TEXT_LENGTH_MAX } from './written.ts'
+
+/** Of a request on the unix socket, in bytes: the longest filter of a capture has room, each of its characters written as %xx. */
+const HEAD_LENGTH_MAX = 2 ** 17
 
 /** A daemon that serves; before that every request is answered 503. */
 export interface Serving extends Service {
@@ -60,6 +63,7 @@ export class Api {
       logger: false,
       forceCloseConnections: true,
       routerOptions: { maxParamLength: 256 },
+      frameworkErrors: (error, request, reply) => api.admit(request, reply, () => api.fail(error, reply)),
     })
     const api = new Api(app, onError)
     app.addHook('onRequest', (request, reply, next) => api.admit(request, reply, next))
@@ -172,7 +176,7 @@ export class Api {
 
   /** Listens on a unix socket, readable and writable as `mode` says from its first moment. */
   async listenUnix(path: string, mode: number): Promise<void> {
-    const server = this.listener()
+    const server = this.listener({ maxHeaderSize: HEAD_LENGTH_MAX })
     const before = process.umask(0o777 & ~mode)
     // listen() binds before it returns, so nobody else's file is made under this umask.
     const listening = started(server, () => server.listen(path))
@@ -199,6 +203,7 @@ export class Api {
       for (const [name, value] of Object.entries(STRICT)) response.setHeader(name, value)
       this.app.routing(request, response)
     })
+    server.on('clientError', dismiss)
     this.listeners.push(server)
     return server
   }

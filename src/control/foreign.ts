@@ -5,6 +5,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import { isIP, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 /** What a browser is told with every answer: what the page may load, and that nobody may frame, read or sniff anything. */
 export const STRICT: Readonly<Record<string, string>> = {
@@ -50,6 +51,36 @@ export function objection(request: IncomingMessage, path: string, configured: st
   if (request.method !== 'GET' && request.method !== 'HEAD')
     return 'this address is read-only; use the unix socket'
   return upgrade === undefined ? null : `${upgrade} is not spoken here; ask without an upgrade`
+}
+
+/** What is said to who sends no request that can be read, by the parser's code. */
+const UNREADABLE: Readonly<Record<string, readonly [string, string]>> = {
+  HPE_HEADER_OVERFLOW: [
+    '431 Request Header Fields Too Large',
+    'the head of the request is too long; ask with less',
+  ],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'the request came too slowly; send it at once'],
+}
+const NO_REQUEST = ['400 Bad Request', 'this is no request of HTTP/1.1; ask as a browser does'] as const
+
+/** Answers what was no request, and ends its connection; one that was answered before is only ended. */
+export function dismiss(error: NodeJS.ErrnoException, stream: Duplex): void {
+  const socket = stream as Socket
+  if (!socket.writable || socket.bytesWritten > 0) {
+    socket.destroy()
+    return
+  }
+  const [status, why] = UNREADABLE[error.code ?? ''] ?? NO_REQUEST
+  const body = JSON.stringify({ error: why })
+  const headers = {
+    ...STRICT,
+    'content-type': 'application/json',
+    'content-length': body.length,
+    connection: 'close',
+  }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.write(`HTTP/1.1 ${status}\r\n${lines.join('')}\r\n${body}`)
+  socket.destroySoon()
 }
 
 /** Ends connections of those who ask and do not read until what lies here for all is bounded; who left most goes first. */

@@ -88,6 +88,7 @@ describe('over TCP', () => {
     ['/v1/ports/../capture', [], 404],
     ['/v1/capture%00', [], 404],
     ['/%zz', [], 400],
+    ['/%zz', ['Host: evil.example'], 403],
     ['*', [], 403],
   ])('%s with %j is answered %i', async (target, headers, status) => {
     const answer = await lobby.ask(target, ...headers)
@@ -103,19 +104,32 @@ describe('over TCP', () => {
     expect(await lobby.raw('GET /v1/ports HTTP/1.1', 'Connection: close')).toMatch(/^HTTP\/1.1 400/)
     expect(await lobby.raw('GET /v1/ports', '')).toMatch(/^HTTP\/1.1 403/)
     expect(await lobby.raw('CONNECT evil.example:80 HTTP/1.1', 'Host: localhost')).toBe('')
-    const large = `X-Large: ${'a'.repeat(20_000)}`
-    expect(await lobby.raw('GET /v1/ports HTTP/1.1', 'Host: localhost', large)).toMatch(/^HTTP\/1.1 431/)
-    const smuggled = ['Content-Length: 5', 'Transfer-Encoding: chunked']
-    expect(await lobby.raw('GET /v1/ports HTTP/1.1', 'Host: localhost', ...smuggled)).toMatch(/ 400 /)
+    const smuggled = ['Host: localhost', 'Content-Length: 5', 'Transfer-Encoding: chunked']
+    for (const [status, line, ...headers] of [
+      [431, 'GET /v1/ports HTTP/1.1', 'Host: localhost', `X-Large: ${'a'.repeat(20_000)}`],
+      [400, 'GET /v1/ports HTTP/1.1', ...smuggled],
+      [400, 'FOO /v1/ports HTTP/1.1', 'Host: localhost'],
+      [400, '\x16\x03\x01\x02', ''],
+    ] as [number, string, ...string[]][]) {
+      const [head = '', body = ''] = (await lobby.raw(line, ...headers)).split('\r\n\r\n')
+      expect(head).toMatch(`HTTP/1.1 ${status} `)
+      for (const [name, value] of Object.entries(STRICT)) expect(head).toContain(`${name}: ${value}`)
+      expect(JSON.parse(body)).toEqual({ error: expect.stringMatching(/^the request|^the head|^this is no/) })
+    }
   })
 
   it('who asks slowly is cut off, and who says nothing keeps nobody out', async () => {
     const slow = lobby.raw('GET /v1/ports HTTP/1.1', 'Host: localhost', 'Content-Length: 9', '', 'a')
     const head = lobby.connect()
+    let told = ''
+    head.on('data', (chunk) => {
+      told += chunk
+    })
     head.write('GET /v1/ports HTTP/1.1\r\nHost: loc')
     const silent = Array.from({ length: CONNECTIONS_MAX + 50 }, () => lobby.connect())
     await eventually('the last are refused', () => silent.filter(({ closed }) => closed).length >= 50)
     await eventually('the others are cut off', () => head.closed && silent.every(({ closed }) => closed))
+    expect(told).toMatch(/^HTTP\/1.1 408 [^]*default-src 'none'[^]*"the request came too slowly/)
     await slow
     expect((await lobby.ask('/healthz')).status).toBe(200)
   })
