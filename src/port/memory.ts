@@ -39,7 +39,7 @@ const WAITING = 32
 const EAGAIN = 11
 const EMSGSIZE = 90
 
-/** One direction: `put` by its writer, `peek` and `drop` by its reader. */
+/** One direction: `vacant` and `publish` are for its writer, `oldest` and `consume` for its reader. */
 export class Way {
   private readonly i32: Int32Array
   private readonly at: number

@@ -62,7 +62,7 @@ export class BindingTable {
   private readonly seedD: number
   private free = -1
 
-  /** Attaches to the bytes at `at`. Every record's count is 0 then: whoever holds one says so by `hold`, then `settle` ends the rest. */
+  /** Attaches to the bytes at `at`. Every record's count is 0 then: the translation says by `hold` who is held, and ends the rest. */
   constructor(arena: Arena, at: number, capacity: number) {
     const places = placesOf(capacity)
     this.capacity = capacity
