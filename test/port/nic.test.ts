@@ -7,7 +7,7 @@ import * as device from '../../src/port/device.ts'
 import { NicQueue } from '../../src/port/nic.ts'
 import { DescriptorQueue, PACKET, type Queue, RING } from '../../src/port/queue.ts'
 import { cleanup, defer } from '../lab/cleanup.ts'
-import { eventually, pause } from '../lab/command.ts'
+import { eventually } from '../lab/command.ts'
 import { Desk } from '../lab/desk.ts'
 import { arp, broadcast, ethernet, hex, ipv4, join, numbered, u16, u32, udp, vnet } from '../lab/frame.ts'
 import { Namespace } from '../lab/namespace.ts'
@@ -147,6 +147,12 @@ suite('nic', [], () => {
     expect([...got[0].vnet]).toEqual([...open4])
   })
 
+  /** A cable is of use a moment after both its ends are up. */
+  const connected = () =>
+    eventually('the card is up', async () =>
+      /^lan\S* +UP /m.test(await host.exec(['ip', '-br', 'link', 'show', 'lan'])),
+    )
+
   it('a card that goes down before its long frames were read: they come first, each once, then the news', async () => {
     for (const ifname of ['card', 'lan']) native.linkSet({ netns: host.path, ifname, mtu: 9000 })
     const { kind, fds } = open(false)
@@ -157,7 +163,7 @@ suite('nic', [], () => {
     expect(hex(await next(queue, 3))).toEqual(hex(sent))
     expect([desk.receive(queue), desk.receive(queue)]).toEqual([-100, []])
     await host.exec(['ip', 'link', 'set', 'card', 'up'])
-    await pause(50)
+    await connected()
     desk.transmit(lan, ...sent)
     expect(hex(await next(queue, 3))).toEqual(hex(sent))
     expect(desk.receive(queue)).toEqual([])
@@ -180,7 +186,7 @@ suite('nic', [], () => {
     await host.exec(['ip', 'link', 'set', 'card', 'down'])
     expect([desk.receive(queue), desk.receive(queue)]).toEqual([-100, []])
     await host.exec(['ip', 'link', 'set', 'card', 'up'])
-    await pause(50)
+    await connected()
     desk.transmit(lan, numbered(station, router, 1))
     expect(await next(queue, 1)).toEqual([numbered(station, router, 1)])
   })
