@@ -162,6 +162,7 @@ describe('a picture', () => {
     const found = shown({ filter: 'P59' })
     expect(found.filter((line) => /^p\d/.test(line))).toHaveLength(1)
     expect(found.at(-1)).toMatch(/^filter: P59 /)
+    expect(shown({ filter: 'a much too long P59', isTyping: true }, 9, 30).at(-1)).toBe('long P59_')
     expect(shown({ filter: '198.51' }).filter((line) => line.includes(' > 192.0.2.9'))).toHaveLength(1)
   })
 

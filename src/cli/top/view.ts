@@ -90,8 +90,9 @@ function share(wanted: Record<Section, number>, view: View, height: number): Rec
 }
 
 /** What keeps the switch from being seen, what the user chose, and which rows of the focused section are shown. */
-function footer(view: View, notice: string, shown: string): Line {
-  if (view.isTyping) return [[`filter: ${view.filter}_`, 'bold']]
+function footer(view: View, notice: string, shown: string, width: number): Line {
+  // The end is where somebody types.
+  if (view.isTyping) return [[`filter: ${view.filter}_`.slice(-width), 'bold']]
   const told = [
     ...(view.isPaused ? ['paused'] : []),
     ...(view.filter === '' ? [] : [`filter: ${view.filter}`]),
@@ -132,7 +133,7 @@ export function draw(summary: Summary, view: View, notice: string, width: number
   const { lines, offset, page, shown } = sections(grids(summary, view, width), view, room)
   const body = view.isHelp ? HELP.map((text): Line => [[text]]) : lines
   const filled = Array.from({ length: room }, (_, index): Line => body[index] ?? [])
-  return { lines: [...head, ...filled, footer(view, notice, shown)].slice(0, height), offset, page }
+  return { lines: [...head, ...filled, footer(view, notice, shown, width)].slice(0, height), offset, page }
 }
 
 /** Everything as text, for pipes and scripts. */
