@@ -53,7 +53,7 @@ suite('leases', ['busybox', 'perfdhcp'], () => {
   })
   afterAll(cleanup)
 
-  const leases = async (): Promise<LeaseRow[]> => JSON.parse(await daemon.cli('lease', 'ls', '--json'))
+  const leases = async (): Promise<LeaseRow[]> => JSON.parse(await daemon.ask('/v1/leases'))
   const ping = (guest: Namespace, to: string) => guest.attempt(['ping', '-c', '1', '-W', '2', to])
 
   /** udhcpc with the script that busybox users have. */

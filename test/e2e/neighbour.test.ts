@@ -47,7 +47,7 @@ suite('neighbours of the gateway', ['cap'], () => {
   })
   afterAll(cleanup)
 
-  const list = async (): Promise<NeighbourRow[]> => JSON.parse(await daemon.cli('neigh', 'ls', '--json'))
+  const list = async (): Promise<NeighbourRow[]> => JSON.parse(await daemon.ask('/v1/neighbours'))
   const row = async (address: string) => (await list()).find((each) => each.address === address)
   const works = async (from: Namespace, to: string) =>
     (await from.attempt(['ping', '-c', '1', '-W', '3', to])).status === 0
@@ -63,6 +63,7 @@ suite('neighbours of the gateway', ['cap'], () => {
       /10\.0\.2\.15 +02:00:00:00:0a:15 +lan +guest/,
     )
     await daemon.cli('neigh', 'flush', '--network', 'lan-uplink')
+    expect(JSON.parse(await daemon.cli('neigh', 'ls', '--json'))).toMatchObject([known])
     expect([(await row(WORLD)) === undefined, (await row('10.0.2.15')) === undefined]).toEqual([true, false])
     await daemon.cli('neigh', 'flush')
     expect(await list()).toEqual([])

@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { call } from '../../src/cli/client.ts'
 import type { RuleRow } from '../../src/control/counts.ts'
 import { cleanup } from '../lab/cleanup.ts'
 import { attempt, type Result } from '../lab/command.ts'
@@ -22,12 +23,13 @@ suite('refused rules', [], () => {
   })
   afterAll(cleanup)
 
-  const save = (...options: string[]) => daemon.cli('rules', 'save', ...options)
+  const save = async (counters = false): Promise<string> =>
+    JSON.parse(await daemon.ask(`/v1/rules/text?counters=${counters}`)).text
   const restore = (input: string): Promise<Result> =>
     daemon.attempt(['rules', 'restore'], { input, timeoutMs: 60_000 })
 
   async function accepted(input: string): Promise<void> {
-    expect(await restore(input)).toMatchObject({ status: 0, stdout: '', stderr: '' })
+    await call(daemon.socket, 'PUT', '/v1/rules', input)
   }
 
   describe('refusals', () => {
@@ -52,14 +54,14 @@ suite('refused rules', [], () => {
       ['1 MB of noise', noise.join(''), 1],
     ])('%s: one line with its place, and the rules go on', async (_, text, line) => {
       await accepted(filter('-A INPUT -i other -j DROP'))
-      const before = await save('-c')
+      const before = await save(true)
       const result = await restore(text)
       expect(result).toMatchObject({ status: 1, stdout: '' })
       const place = line === null ? '\\d+' : String(line)
       expect(result.stderr).toMatch(
         new RegExp(`^bridgeport: standard input: line ${place}, column \\d+: .+: .+; .+\n$`),
       )
-      expect(await save('-c')).toBe(before)
+      expect(await save(true)).toBe(before)
       const name = join(folder('rules'), 'wrong')
       writeFileSync(name, text)
       const checked = await daemon.attempt(['rules', 'check', name])
@@ -76,8 +78,10 @@ suite('refused rules', [], () => {
       expect((await daemon.attempt(['rules', 'check'])).status).toBe(2)
       const put = `fetch('http://127.0.0.1:9477/v1/rules', { method: 'PUT', body: '' }).then((r) => process.stdout.write(String(r.status)))`
       expect(await daemon.host.exec([process.execPath, '-e', put])).toBe('403')
-      expect(JSON.parse(await daemon.get('/v1/rules'))).toEqual(JSON.parse(await save('--json')) as RuleRow[])
-      expect(JSON.parse(await daemon.get('/v1/rules/text')).text).toBe(await save())
+      expect(JSON.parse(await daemon.get('/v1/rules'))).toEqual(
+        JSON.parse(await daemon.cli('rules', 'save', '--json')) as RuleRow[],
+      )
+      expect(JSON.parse(await daemon.get('/v1/rules/text')).text).toBe(await daemon.cli('rules', 'save'))
     })
   })
 
@@ -157,7 +161,7 @@ suite('refused rules', [], () => {
       many(10_000, (n) => `-A FORWARD -m string --string "text ${n}" --algo bm --to 1500 -j DROP`),
     )
     await accepted(filter('-A INPUT -i other -j DROP'))
-    const before = await save('-c')
+    const before = await save(true)
     const more = await restore(many(140_000, (n) => `-A FORWARD -s ${host(n)} -j DROP`))
     expect(more).toMatchObject({ status: 1, stdout: '' })
     expect(more.stderr).toMatch(/^bridgeport: standard input: line \d+, column \d+: .*131072.*\n$/)
@@ -168,6 +172,6 @@ suite('refused rules', [], () => {
     expect(large).toMatchObject({ status: 1, stdout: '' })
     expect(large.stderr.trim().split('\n')).toHaveLength(1)
     expect(large.stderr).toMatch(/ fit|MiB/)
-    expect(await save('-c')).toBe(before)
+    expect(await save(true)).toBe(before)
   }, 120_000)
 })

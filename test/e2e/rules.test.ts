@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { call } from '../../src/cli/client.ts'
 import type { RuleRow } from '../../src/control/counts.ts'
 import { cleanup } from '../lab/cleanup.ts'
 import { attempt, type Result } from '../lab/command.ts'
@@ -62,7 +63,8 @@ suite('rules', ['promtool'], () => {
   const rows = async () => JSON.parse(await save('--json')) as RuleRow[]
 
   async function accepted(input: string, ...options: string[]): Promise<void> {
-    expect(await restore(input, ...options)).toMatchObject({ status: 0, stdout: '', stderr: '' })
+    if (options.length === 0) await call(daemon.socket, 'PUT', '/v1/rules', input)
+    else expect(await restore(input, ...options)).toMatchObject({ status: 0, stdout: '', stderr: '' })
   }
 
   /** A network without a way outside gives no route: what is between two has to be asked for. */

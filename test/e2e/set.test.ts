@@ -58,7 +58,7 @@ suite('sets', [], () => {
     return result.stderr
   }
   const pings = async () => (await a.attempt(['ping', '-c', '1', '-W', '1', GATEWAY])).status === 0
-  const rows = async () => JSON.parse(await set('ls', '--json')) as SetRow[]
+  const rows = async () => JSON.parse(await daemon.ask('/v1/sets')) as SetRow[]
   const names = async () => (await rows()).map(({ name }) => name)
 
   it('come from the file, and are printed as ipset does', async () => {
@@ -71,6 +71,7 @@ suite('sets', [], () => {
     expect(text).toMatch(/create all list:set size 8\nadd all blocked\nadd all nets\n$/)
     expect(await set('save', 'ports')).toBe('create ports bitmap:port range 0-1023\n')
     expect(await set('ls')).toMatch(/^NAME +TYPE +ENTRIES/)
+    expect(JSON.parse(await set('ls', '--json'))).toEqual(await rows())
     expect(await set('ls', 'nets')).toMatch(/192\.0\.2\.128\/25 +- +nomatch/)
   })
 
