@@ -68,12 +68,13 @@ async function pass(intake: Intake, path: string, tally: Tally): Promise<boolean
     if (outlet.error !== null) intake.destroy()
     return more
   })
-  await outlet.end()
+  const { isWhole } = tally
+  await outlet.end(tally.close())
   const { error } = outlet
   if (error?.code === 'EPIPE') return false
-  if (error === null && tally.isWhole) return true
+  if (error === null && isWhole) return true
   const why = error?.message ?? 'the switch is gone'
-  throw new Refusal('capture', `${why} after ${tally.frames} frames`, 'what was written so far is valid')
+  throw new Refusal('capture', `${why} after ${tally.frames} frames`, 'what was written up to there is valid')
 }
 
 async function run(

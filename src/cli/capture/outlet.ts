@@ -1,5 +1,5 @@
 /** What a capture is written to: files and devices at once, without another thread; pipes, which may wait for their reader, as Node does. */
-import { createWriteStream, fstatSync, openSync, writeSync } from 'node:fs'
+import { createWriteStream, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs'
 import type { Writable } from 'node:stream'
 import { Refusal } from '../../control/refusal.ts'
 
@@ -38,9 +38,11 @@ export class Outlet {
     return this.error === null
   }
 
-  /** Resolves when all is written, or cannot be. */
-  async end(): Promise<void> {
-    if (this.pipe === null || this.error !== null) return
-    await new Promise((resolve) => this.pipe?.once('error', resolve).write('', resolve))
+  /** Resolves when all is written, or cannot be; of a file the last `torn` bytes are taken back. */
+  async end(torn: number): Promise<void> {
+    const { fd, pipe } = this
+    if (this.error !== null) return
+    if (pipe !== null) await new Promise((resolve) => pipe.once('error', resolve).write('', resolve))
+    else if (torn > 0 && fstatSync(fd).isFile()) ftruncateSync(fd, fstatSync(fd).size - torn)
   }
 }

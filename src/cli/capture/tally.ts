@@ -23,6 +23,8 @@ export class Tally {
   /** the beginning of a block that has not come whole, and bytes of a frame's block that are still to come */
   private begun: Buffer = Buffer.alloc(0)
   private ahead = 0
+  /** bytes of the last block */
+  private length = 0
   /** interfaces whose statistics, which are the end, have not come */
   private open = 0
   /** something came */
@@ -31,6 +33,13 @@ export class Tally {
   /** The stream came to its end. */
   get isWhole(): boolean {
     return this.isBegun && this.open === 0 && this.ahead === 0 && this.begun.length === 0
+  }
+
+  /** Nothing comes any more: forgets a block that is not whole, and returns how many of its bytes came. */
+  close(): number {
+    if (this.ahead === 0) return this.begun.length
+    this.frames--
+    return this.length - this.ahead
   }
 
   take(chunk: Buffer): void {
@@ -47,6 +56,7 @@ export class Tally {
         this.lost += droppedOf(bytes.subarray(at, at + length))
       }
       at += length
+      this.length = length
     }
     this.ahead = Math.max(0, at - bytes.length)
     this.begun = Buffer.from(bytes.subarray(at))

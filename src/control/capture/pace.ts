@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
 
 /** On a full machine it rests so many times as long as it took, but not longer than that: what else the thread did meanwhile counts, too. */
-const REST = 5
+const REST = 8
 const REST_MS_MAX = 200
 /** How often it is asked who has nothing to do, in milliseconds. */
 const LOOK_MS = 200

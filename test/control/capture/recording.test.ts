@@ -206,6 +206,14 @@ describe('a recording', () => {
     for (let at = 0, step = 1; at < all.length; at += step, step = (step * 7) % 31)
       tally.take(all.subarray(at, at + step))
     expect([tally.frames, tally.lost]).toEqual([written, 40 - written])
+    expect([tally.isWhole, tally.close()]).toEqual([true, 0])
+    // Or where the switch was killed.
+    for (let cut = all.length - 1; cut > all.length / 2; cut--) {
+      const short = new Tally()
+      short.take(all.subarray(0, cut))
+      expect(short.isWhole).toBe(false)
+      expect(readCapture(all.subarray(0, cut - short.close())).packets).toHaveLength(short.frames)
+    }
   })
 
   it('keeps a port that comes again, and tells one apart that has its index', async () => {
