@@ -11,7 +11,7 @@ import { ASK_MS, CONNECTIONS_MAX, dismiss, objection, relieve, STRICT } from './
 import type { Metrics } from './metrics/metrics.ts'
 import { document } from './openapi.ts'
 import { servePage } from './page.ts'
-import { pathText, problems } from './problem.ts'
+import { expected, pathText, problems } from './problem.ts'
 import { Absent, Busy, Refusal } from './refusal.ts'
 import type { Route, Service } from './route.ts'
 import { routes } from './routes.ts'
@@ -116,7 +116,7 @@ export class Api {
     if (route.text && typeof call.body !== 'string')
       return reply.code(400).send({ error: 'the body is no text; send it as text/plain' })
     for (const part of ['query', 'body'] as const) {
-      const result = route[part]?.safeParse(call[part] ?? {})
+      const result = route[part]?.safeParse(call[part] ?? {}, { error: expected })
       if (result === undefined || result.success) continue
       const section = route.path.split('/')[2]
       const name = (call.body as { name?: unknown } | undefined)?.name

@@ -42,6 +42,23 @@ export function found(value: unknown, expected: string): string {
   return `found ${shown(value)}, expected ${expected}`
 }
 
+const KINDS: Readonly<Record<string, string>> = {
+  ...{ string: 'a text', number: 'a number', int: 'an integer', boolean: 'true or false' },
+  ...{ array: 'a list', object: 'a mapping' },
+}
+
+/** What may stand there where a schema has no words of its own; safeParse() takes it as `error`. */
+export function expected(issue: z.core.$ZodRawIssue): string | undefined {
+  if (issue.code === 'unrecognized_keys') {
+    const { shape = {} }: { shape?: object } = issue.inst?._zod.def ?? {}
+    return `one of ${Object.keys(shape).join(', ')}`
+  }
+  if (issue.code === 'invalid_type') return KINDS[issue.expected]
+  return issue.code === 'too_big' && issue.origin === 'string'
+    ? `at most ${issue.maximum} characters`
+    : undefined
+}
+
 type Issue = z.core.$ZodIssue
 
 /** The branch of a union that was meant: the one whose own kind fits, so that its inner mistakes can be told. */
