@@ -50,7 +50,7 @@ const KINDS: Readonly<Record<string, string>> = {
 /** What may stand there where a schema has no words of its own; safeParse() takes it as `error`. */
 export function expected(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.code === 'unrecognized_keys') {
-    const { shape = {} }: { shape?: object } = issue.inst?._zod.def ?? {}
+    const { shape = {} } = (issue.inst?._zod.def ?? {}) as { shape?: object }
     return `one of ${Object.keys(shape).join(', ')}`
   }
   if (issue.code === 'invalid_type') return KINDS[issue.expected]
