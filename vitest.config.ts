@@ -4,7 +4,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 /** A whole guest boots in 4 s on the machine the suites were written on; a slow CI machine gets eight times that. */
 const endToEndMs = 60_000
 
-/** End-to-end suites that mostly wait: for leases, timeouts, answers that must not come. Some at a time cost little more than the longest one. */
+/** End-to-end suites that mostly wait: for leases, timeouts, answers that must not come. A few at a time cost little more than the longest one. */
 const patient = [
   ...['attach', 'bridged', 'caller', 'capture', 'card', 'change', 'conntrack', 'dhcp', 'discovery', 'end'],
   ...['example', 'firewall', 'flowlog', 'grant', 'home', 'hostile', 'idle', 'inside', 'lease', 'live'],
@@ -17,8 +17,9 @@ const patient = [
 const long = [
   ...['chain/oracle', 'pipeline/allocation', 'gateway/fuzz', 'vhost/fuzz', 'vhost/storm', 'control/policy'],
   ...['vhost/ring', 'chain/allocation', 'chain/witness', 'port/uplink', 'cli/usage', 'service/dns/forwarder'],
-  ...['e2e/mode', 'e2e/restore', 'e2e/refusal', 'e2e/bridged', 'e2e/end', 'e2e/uplink', 'e2e/readme'],
-  ...['e2e/rules', 'e2e/package', 'e2e/set', 'e2e/dhcp', 'e2e/stream', 'e2e/change', 'e2e/firewall'],
+  ...['e2e/readme', 'e2e/mode', 'e2e/stream', 'e2e/restore', 'e2e/end', 'e2e/refusal', 'e2e/bridged'],
+  ...['e2e/uplink', 'e2e/rules', 'e2e/example', 'e2e/package', 'e2e/why', 'e2e/capture', 'e2e/change'],
+  ...['e2e/idle', 'e2e/attach', 'e2e/set', 'e2e/metrics', 'e2e/flowlog', 'e2e/dhcp', 'e2e/firewall'],
 ]
 
 class LongestFirst extends BaseSequencer {
