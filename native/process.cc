@@ -5,7 +5,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstddef>
+#include <system_error>
+#include <thread>
 #include <vector>
 
 #include "cold.h"
@@ -36,6 +40,31 @@ static Napi::Value descriptorClose(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// A TAP or a packet socket that is closed waits until no processor reads of it, some 15 ms; sixteen wait as long as one.
+constexpr size_t kClosers = 16;
+
+static Napi::Value descriptorsClose(const Napi::CallbackInfo& info) {
+  Napi::Array array = info[0].As<Napi::Array>();
+  std::vector<int> fds;
+  for (uint32_t index = 0; index < array.Length(); index++) fds.push_back(array.Get(index).ToNumber().Int32Value());
+  std::atomic<size_t> next{0};
+  std::atomic<int> error{0};
+  auto work = [&] {
+    for (size_t index = next++; index < fds.size(); index = next++)
+      if (close(fds[index]) < 0 && errno != EINTR) error = errno;
+  };
+  std::vector<std::thread> threads;
+  try {
+    for (size_t count = 1; count < std::min(kClosers, fds.size()); count++) threads.emplace_back(work);
+  } catch (const std::system_error&) {
+    // Those that there are close all of them, and be it this one alone.
+  }
+  work();
+  for (std::thread& thread : threads) thread.join();
+  if (error != 0) throw SystemError{error, "close", "", ""};
+  return info.Env().Undefined();
+}
+
 static Napi::Value descriptorTakes(const Napi::CallbackInfo& info) {
   pollfd asked{info[0].As<Napi::Number>().Int32Value(), POLLOUT, 0};
   // EINTR: a signal came first, and nothing is known.
@@ -60,6 +89,7 @@ static Napi::Value userId(const Napi::CallbackInfo& info) {
 void registerProcess(Napi::Env env, Napi::Object exports) {
   expose<systemdNotify>(env, exports, "systemdNotify");
   expose<descriptorClose>(env, exports, "descriptorClose");
+  expose<descriptorsClose>(env, exports, "descriptorsClose");
   expose<descriptorTakes>(env, exports, "descriptorTakes");
   expose<userId>(env, exports, "userId");
 }

@@ -226,9 +226,9 @@ export class Plant {
     return member
   }
 
-  /** The same for many, whose interfaces go at once. */
+  /** The same for many, whose devices go at once. */
   shutAll(members: Member[]): void {
-    device.sweep(members.flatMap((member) => member.device ?? []))
+    device.unplug(members.flatMap((member) => member.device ?? []))
     for (const member of members) this.shut(member)
   }
 

@@ -197,6 +197,8 @@ export interface Cold {
   /** A memfd of `length` bytes, zeroed, that may be shrunk; for a front-end that wants one. */
   memoryCreate(name: string, length: number): number
   descriptorClose(fd: number): void
+  /** The same for many, several at a time. */
+  descriptorsClose(fds: number[]): void
   /** True if a write would be taken now; a TUN or TAP takes none while its interface is down or gone. */
   descriptorTakes(fd: number): boolean
   userId(name: string): number

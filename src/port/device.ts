@@ -195,7 +195,7 @@ function removeAll(netns: string, goes: (alias: string) => boolean): string[] {
   return going.map(({ ifname }) => ifname)
 }
 
-/** Removes the interfaces of several devices that are closed next; their descriptors only tell so. */
+/** Removes the interfaces of several devices whose descriptors are closed next, here or by the end of the process. */
 export function sweep(devices: Iterable<Device>): void {
   const places = new Map<string, Set<string>>()
   for (const { spec, card } of devices) {
@@ -210,6 +210,13 @@ export function sweep(devices: Iterable<Device>): void {
       // The namespace is gone, and the interfaces with it; else each goes when it is closed.
     }
   }
+}
+
+/** Lets go of several devices' interfaces and descriptors before each is closed: the kernel takes its time for each, or once for all. */
+export function unplug(devices: Device[]): void {
+  sweep(devices)
+  const held = devices.filter(({ spec }) => spec.type !== 'socket').flatMap(({ fds }) => fds.splice(0))
+  native.descriptorsClose(held.filter((fd) => fd >= 0))
 }
 
 /** Removes the interface of a qemu-tap, and the reaper's note of it. */

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { openSync } from 'node:fs'
+import { existsSync, openSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { native } from '../../src/memory/native.ts'
 import { attempt } from '../lab/command.ts'
@@ -24,6 +24,17 @@ describe('process', () => {
     const fd = openSync('/dev/null', 'r')
     native.descriptorClose(fd)
     expect(() => native.descriptorClose(-1)).toThrow(/close: EBADF/)
+  })
+
+  it('closes many descriptors, also beside one that is none', () => {
+    const many = () => Array.from({ length: 100 }, () => openSync('/dev/null', 'r'))
+    const left = (fds: number[]) => fds.filter((fd) => existsSync(`/proc/self/fd/${fd}`))
+    const [whole, broken] = [many(), many()]
+    native.descriptorsClose(whole)
+    expect(left(whole)).toEqual([])
+    expect(() => native.descriptorsClose([-1, ...broken])).toThrow(/close: EBADF/)
+    expect(left(broken)).toEqual([])
+    native.descriptorsClose([])
   })
 })
 
