@@ -65,7 +65,7 @@ suite('readers of captures', ['tcpdump', 'tshark', 'bash', 'iperf3', 'curl'], ()
 
   it('of a slow reader lose frames, and traffic none', async () => {
     const answer = await idle('/v1/capture?port=a')
-    const { bytes } = await iperf(stations.a, stations.b, '10.1.0.12')
+    const { bytes } = await iperf(stations.a, stations.b, '10.1.0.12', '-n', '64M')
     expect(bytes).toBeGreaterThan(40 * 2 ** 20)
     const chunks: Buffer[] = []
     answer.on('data', (chunk: Buffer) => chunks.push(chunk)).resume()
@@ -92,7 +92,7 @@ suite('readers of captures', ['tcpdump', 'tshark', 'bash', 'iperf3', 'curl'], ()
     const child = daemon.host.spawn('bash', '-c', `set -o pipefail; ${command} | (sleep 1.5; cat) > ${file}`)
     const ended = new Promise((resolve) => child.once('close', resolve))
     await eventually('it captures', async () => /captures [1-9]/.test(await daemon.cli('top', '--once')))
-    await iperf(stations.a, stations.b, '10.1.0.12')
+    await iperf(stations.a, stations.b, '10.1.0.12', '-n', '64M')
     expect(await ended).toBe(0)
     expect(readCapture(file).packets).toHaveLength(300)
   })

@@ -1,4 +1,4 @@
-/** iperf3 between two namespaces, for seconds: that the bytes arrive is the test, how fast is not. */
+/** iperf3 between two namespaces, for a second or so many bytes (`-n`): that they arrive is the test, how fast is not. */
 import { says } from './command.ts'
 import type { Namespace } from './namespace.ts'
 
@@ -18,7 +18,8 @@ export async function iperf(
 ): Promise<Traffic> {
   const daemon = server.spawn('iperf3', '-s', '-1', '--forceflush')
   await says(daemon, /listening/)
-  const report = JSON.parse(await client.exec(['iperf3', '-c', address, '-J', '-t', '1', ...options]))
+  const end = options.includes('-n') ? [] : ['-t', '1']
+  const report = JSON.parse(await client.exec(['iperf3', '-c', address, '-J', ...end, ...options]))
   const sum = report.end.sum_received ?? report.end.sum
   return { bytes: sum.bytes, lostPercent: report.end.sum?.lost_percent ?? 0 }
 }
