@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, it } from 'vitest'
 import { cleanup } from '../lab/cleanup.ts'
-import { eventually } from '../lab/command.ts'
+import { eventually, pause } from '../lab/command.ts'
 import { Daemon } from '../lab/daemon.ts'
 import { folder } from '../lab/folder.ts'
 import { suite } from '../lab/peer.ts'
@@ -149,11 +149,16 @@ suite('dpdk-testpmd on vhost-user', testpmd, () => {
     }
     await round()
     await becomes('waiting')
+    // The switch's own API has a descriptor for a moment after it answered.
+    await pause(100)
     const first = kept()
     // The next one is there before the switch has noticed that the last one is gone.
     for (let count = 1; count < 20; count++) await round()
     await becomes('waiting')
-    expect(kept()).toEqual(first)
+    await eventually('as much is held as before', () => {
+      const { descriptors, guests } = kept()
+      return descriptors <= first.descriptors && guests === 0
+    }).catch(() => expect(kept()).toEqual(first))
     expect(first.guests).toBe(0)
   }, 120_000)
 })
