@@ -146,7 +146,7 @@ function way(words: Int32Array, direction: number): WayRow {
   return { source, destination, sourcePort: ports >>> 16, destinationPort: ports & 0xffff, packets, bytes }
 }
 
-/** A copy of a flow's words as a listing shows it. Written without a spread: of 100,000 rows each costs 1 µs. */
+/** A copy of a flow's words as a listing shows it. Listings have 100,000 of them: spreads, and a view for each number of bytes, cost ten times as much. */
 export function row(words: Int32Array, { networkOf, nowMs }: FlowSource): FlowRow {
   const status = words[STATUS]
   const number = status & 0xff
