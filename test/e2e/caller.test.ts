@@ -31,13 +31,13 @@ suite('a switch that calls its front-end', [], () => {
 
   it('calls again when it is hung up on, and not faster than once a second', async () => {
     const times: number[] = []
-    for (let i = 0; i < 3; i++) {
+    for (let i = 0; i < 6; i++) {
       const front = await called()
       times.push(Date.now())
       front.vanish()
     }
-    // Who notes a call late finds the next one early, and the one before it late.
-    expect(Math.max(times[1] - times[0], times[2] - times[1])).toBeGreaterThan(950)
+    // A busy machine notes a call late, and finds the next one early.
+    expect(times[5] - times[0]).toBeGreaterThan(5 * 950)
     await scene.bystanders.pass()
   })
 
