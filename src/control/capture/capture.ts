@@ -239,6 +239,8 @@ function pairs(watched: readonly Watched[]): [number, number][] {
 /** The filter as workers take it, null for none. */
 async function compile(text: string): Promise<Int32Array | null> {
   if (text === '') return null
+  if (text.includes('\0'))
+    throw new Refusal('filter', 'it has a NUL, where libpcap stops to read', 'leave that out')
   try {
     const program = await compileExpression(text)
     verify(program)
