@@ -48,6 +48,8 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/e2e/**'],
           testTimeout: 20_000,
+          // Vitest leaves a core to itself unless told.
+          maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },
       },
