@@ -41,7 +41,12 @@ export class Testpmd {
       ...rings,
     ])
     const testpmd = new Testpmd(child)
-    await testpmd.answered()
+    try {
+      await testpmd.answered()
+    } catch (error) {
+      child.kill('SIGKILL')
+      throw error
+    }
     await sleep(settleMs, undefined, { signal: ground.signal })
     return testpmd
   }
