@@ -73,7 +73,15 @@ function lasting(guest: Namespace, ...more: string[]) {
   writeFileSync(join(folder, 'events'), '')
   writeFileSync(script, `#!/bin/sh\necho "$1 $ip" >> ${folder}/events\n`, { mode: 0o755 })
   const client = guest.spawn('busybox', 'udhcpc', '-i', 'eth0', '-f', '-s', script, ...more)
-  return { client, events: () => readFileSync(join(folder, 'events'), 'utf8') }
+  let said = ''
+  client.stderr?.on('data', (text) => {
+    said += text
+  })
+  return {
+    client,
+    events: () => readFileSync(join(folder, 'events'), 'utf8'),
+    requests: () => said.match(/(broadcasting|sending) (select|renew)/g)?.length ?? 0,
+  }
 }
 
 /** What a real client's script does with an address; the memory port behind which the server stands answers no ARP. */
@@ -132,12 +140,14 @@ suite('DHCP and udhcpc', ['busybox'], () => {
 
   it('renews, and takes another address after NAK when the range moved away', async () => {
     const { guests, lab } = await network('a')
-    const { client, events } = lasting(guests[0])
+    const { client, events, requests } = lasting(guests[0])
     await eventually('a lease', () => events().includes('bound 10.8.0.15'))
     await settle(guests[0], '10.8.0.15/24')
     client.kill('SIGUSR1')
     await eventually('a renewal', () => events().includes('renew 10.8.0.15'))
-    expect(lab.server.counts).toMatchObject({ discover: 1, request: 2, ack: 2, nak: 0 })
+    // Two, unless the client had no core to read an answer in time, and asked again.
+    expect(requests()).toBeGreaterThanOrEqual(2)
+    expect(lab.server.counts).toMatchObject({ discover: 1, request: requests(), ack: requests(), nak: 0 })
     lab.server.update(settings({ first: four('10.8.0.40'), last: four('10.8.0.49') }))
     client.kill('SIGUSR1')
     await eventually('another address', () => events().includes('bound 10.8.0.40'))
